@@ -1,0 +1,1 @@
+//! From an event to a plan, by pure functions: no clock, no environment, no file, no socket.

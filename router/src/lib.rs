@@ -1,0 +1,6 @@
+//! The findings router: recorded or live AWS events in, Slack cards and remediation plans out.
+//!
+//! `values` are plain data; `decide` is pure functions of (policy, event, entry, now); `act` performs what a plan
+//! names through ports. Nothing in `values` or `decide` reads a clock, the environment, a file or a socket.
+pub mod decide;
+pub mod values;

@@ -1,0 +1,339 @@
+//! An event's JSON as a tree of only the fields that somebody names.
+//!
+//! Most events concern nobody, so they are walked once and nearly nothing of them is kept: `Fields` says which paths the
+//! policy names, everything else is skipped without being built. Numbers keep their literal text, because EventBridge
+//! compares numbers in patterns as text (300, 300.0 and 3.0e2 are three different values).
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+use std::{borrow::Cow, fmt};
+
+/// Arrays and objects nested deeper than this are refused (`serde_json`'s own limit).
+pub const DEPTH_MAX: usize = 128;
+
+/// A JSON value that borrows from the text it was read from.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Node<'a> {
+    /// `null`
+    Null,
+    /// `true` or `false`
+    Bool(bool),
+    /// A number's literal text, as written.
+    Number(Cow<'a, str>),
+    /// A string, unescaped.
+    String(Cow<'a, str>),
+    /// An array; its elements are pruned like the fields of objects.
+    Array(Vec<Node<'a>>),
+    /// An object's named fields, each key once (the last one wins); the others were skipped.
+    Object(Vec<(Cow<'a, str>, Node<'a>)>),
+}
+
+impl<'a> Node<'a> {
+    /// Reads a text whole.
+    pub fn parse(text: &'a str) -> Result<Self, serde_json::Error> {
+        Self::parse_fields(text, Fields::ALL)
+    }
+
+    /// Reads of a text only what `fields` names. Arrays are kept at full length; their elements are pruned alike.
+    pub fn parse_fields(text: &'a str, fields: &'a Fields) -> Result<Self, serde_json::Error> {
+        check_depth(text)?;
+        let mut reader = serde_json::Deserializer::from_str(text);
+        let node = fields.deserialize(&mut reader)?;
+        reader.end()?;
+        Ok(node)
+    }
+
+    /// The field of an object.
+    pub fn get(&self, key: &str) -> Option<&Self> {
+        match self {
+            Self::Object(fields) => fields.iter().find(|(k, _)| k == key).map(|(_, v)| v),
+            _ => None,
+        }
+    }
+
+    /// The value at a JSON Pointer (RFC 6901). Only fields that were named when reading can be found.
+    pub fn pointer(&self, pointer: &str) -> Option<&Self> {
+        if pointer.is_empty() {
+            return Some(self);
+        }
+        pointer.strip_prefix('/')?.split('/').try_fold(self, |node, step| match node {
+            Self::Array(items) => items.get(step.parse::<usize>().ok()?),
+            Self::Object(_) if step.contains('~') => node.get(&step.replace("~1", "/").replace("~0", "~")),
+            _ => node.get(step),
+        })
+    }
+
+    /// The text of a string, or the literal of a number; `None` for everything else.
+    /// (Real events write some ids, such as `account`, as either.)
+    pub fn text(&self) -> Option<&str> {
+        match self {
+            Self::String(s) | Self::Number(s) => Some(s),
+            _ => None,
+        }
+    }
+
+    /// The value as a number, from a number or from a string that holds one.
+    pub fn number(&self) -> Option<f64> {
+        self.text()?.trim().parse().ok().filter(|n: &f64| n.is_finite())
+    }
+
+    /// The value as a truth, from a Boolean or from the strings `true` and `false` in any case.
+    pub fn truth(&self) -> Option<bool> {
+        match self {
+            Self::Bool(b) => Some(*b),
+            Self::String(s) if s.eq_ignore_ascii_case("true") => Some(true),
+            Self::String(s) if s.eq_ignore_ascii_case("false") => Some(false),
+            _ => None,
+        }
+    }
+
+    /// The elements of an array; one element for anything else but null.
+    pub fn items(&self) -> &[Self] {
+        match self {
+            Self::Array(items) => items,
+            Self::Null => &[],
+            one => std::slice::from_ref(one),
+        }
+    }
+
+    /// The text at a pointer, if it is there and not empty.
+    pub fn text_at(&self, pointer: &str) -> Option<&str> {
+        self.pointer(pointer)?.text().filter(|t| !t.is_empty())
+    }
+}
+
+/// Which paths of an event to keep: a trie of field names.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Fields {
+    /// Sorted by name.
+    children: Vec<(Box<str>, Fields)>,
+    /// Keep everything from here on.
+    whole: bool,
+}
+
+impl Fields {
+    /// Everything.
+    pub const ALL: &'static Self = &Self { children: Vec::new(), whole: true };
+
+    /// Names one path of field names; array indices are left out, since all elements are kept.
+    pub fn insert<'s>(&mut self, path: impl IntoIterator<Item = &'s str>) {
+        let mut at = self;
+        for name in path {
+            let i = match at.children.binary_search_by(|(k, _)| k.as_ref().cmp(name)) {
+                Ok(i) => i,
+                Err(i) => {
+                    at.children.insert(i, (name.into(), Self::default()));
+                    i
+                }
+            };
+            at = &mut at.children[i].1;
+        }
+    }
+
+    /// Names a JSON Pointer and everything below it.
+    pub fn insert_whole(&mut self, pointer: &str) {
+        let mut at = self;
+        for step in pointer.split('/').skip(1).filter(|s| s.parse::<usize>().is_err()) {
+            let name = step.replace("~1", "/").replace("~0", "~");
+            at.insert([name.as_str()]);
+            let Ok(i) = at.children.binary_search_by(|(k, _)| k.as_ref().cmp(&name)) else { return };
+            at = &mut at.children[i].1;
+        }
+        at.whole = true;
+    }
+
+    fn child(&self, name: &str) -> Option<(&str, &Self)> {
+        let i = self.children.binary_search_by(|(k, _)| k.as_ref().cmp(name)).ok()?;
+        self.children.get(i).map(|(k, f)| (k.as_ref(), f))
+    }
+}
+
+/// Counting openers is much cheaper than following strings, and a text with few of them cannot be deep.
+fn check_depth(text: &str) -> Result<(), serde_json::Error> {
+    if text.bytes().filter(|b| matches!(b, b'{' | b'[')).count() <= DEPTH_MAX {
+        return Ok(());
+    }
+    let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
+    for byte in text.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_string => escaped = true,
+            b'"' => in_string = !in_string,
+            _ if in_string => {}
+            b'{' | b'[' => {
+                depth += 1;
+                if depth > DEPTH_MAX {
+                    return Err(serde_json::Error::custom(format!("nested deeper than {DEPTH_MAX} levels")));
+                }
+            }
+            b'}' | b']' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Reads a scalar from its raw text, so that a number keeps its literal; a container goes on with `fields`.
+fn node_of_raw<'a>(raw: &'a RawValue, fields: &'a Fields) -> Result<Node<'a>, serde_json::Error> {
+    let text = raw.get();
+    Ok(match text.as_bytes().first() {
+        Some(b'"') if !text.contains('\\') => Node::String(Cow::Borrowed(&text[1..text.len() - 1])),
+        Some(b'"') => Node::String(Cow::Owned(serde_json::from_str(text)?)),
+        Some(b'{' | b'[') => fields.deserialize(&mut serde_json::Deserializer::from_str(text))?,
+        Some(b'n') => Node::Null,
+        Some(b't') => Node::Bool(true),
+        Some(b'f') => Node::Bool(false),
+        _ => Node::Number(Cow::Borrowed(text)),
+    })
+}
+
+/// A value under `Fields`: read raw where a scalar is expected (a leaf or a whole), walked where fields are named.
+struct Value<'a>(&'a Fields);
+
+impl<'a> DeserializeSeed<'a> for Value<'a> {
+    type Value = Node<'a>;
+    fn deserialize<D: Deserializer<'a>>(self, reader: D) -> Result<Node<'a>, D::Error> {
+        if self.0.children.is_empty() {
+            let raw = <&'a RawValue as serde::Deserialize>::deserialize(reader)?;
+            node_of_raw(raw, self.0).map_err(D::Error::custom)
+        } else {
+            self.0.deserialize(reader)
+        }
+    }
+}
+
+impl<'a> DeserializeSeed<'a> for &'a Fields {
+    type Value = Node<'a>;
+    fn deserialize<D: Deserializer<'a>>(self, reader: D) -> Result<Node<'a>, D::Error> {
+        reader.deserialize_any(self)
+    }
+}
+
+impl<'a> Visitor<'a> for &'a Fields {
+    type Value = Node<'a>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+    fn visit_unit<E>(self) -> Result<Node<'a>, E> {
+        Ok(Node::Null)
+    }
+    fn visit_bool<E>(self, b: bool) -> Result<Node<'a>, E> {
+        Ok(Node::Bool(b))
+    }
+    fn visit_u64<E>(self, n: u64) -> Result<Node<'a>, E> {
+        Ok(Node::Number(n.to_string().into()))
+    }
+    fn visit_i64<E>(self, n: i64) -> Result<Node<'a>, E> {
+        Ok(Node::Number(n.to_string().into()))
+    }
+    fn visit_f64<E>(self, n: f64) -> Result<Node<'a>, E> {
+        Ok(Node::Number(n.to_string().into()))
+    }
+    fn visit_borrowed_str<E>(self, s: &'a str) -> Result<Node<'a>, E> {
+        Ok(Node::String(Cow::Borrowed(s)))
+    }
+    fn visit_str<E>(self, s: &str) -> Result<Node<'a>, E> {
+        Ok(Node::String(Cow::Owned(s.to_owned())))
+    }
+    fn visit_seq<A: SeqAccess<'a>>(self, mut seq: A) -> Result<Node<'a>, A::Error> {
+        let mut items = Vec::new();
+        while let Some(item) = seq.next_element_seed(Value(self))? {
+            items.push(item);
+        }
+        Ok(Node::Array(items))
+    }
+    fn visit_map<A: MapAccess<'a>>(self, mut map: A) -> Result<Node<'a>, A::Error> {
+        let mut fields: Vec<(Cow<'a, str>, Node<'a>)> = Vec::with_capacity(self.children.len().min(8));
+        while let Some(key) = map.next_key_seed(Key(self))? {
+            let Some((name, below)) = key else {
+                map.next_value::<serde::de::IgnoredAny>()?;
+                continue;
+            };
+            let value = map.next_value_seed(Value(below))?;
+            match fields.iter_mut().find(|(k, _)| *k == name) {
+                Some((_, earlier)) => *earlier = value,
+                None => fields.push((name, value)),
+            }
+        }
+        Ok(Node::Object(fields))
+    }
+}
+
+/// A key of an object, looked up without being copied.
+struct Key<'a>(&'a Fields);
+
+impl<'a> DeserializeSeed<'a> for Key<'a> {
+    type Value = Option<(Cow<'a, str>, &'a Fields)>;
+    fn deserialize<D: Deserializer<'a>>(self, reader: D) -> Result<Self::Value, D::Error> {
+        reader.deserialize_str(self)
+    }
+}
+
+impl<'a> Visitor<'a> for Key<'a> {
+    type Value = Option<(Cow<'a, str>, &'a Fields)>;
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a field name")
+    }
+    fn visit_str<E>(self, key: &str) -> Result<Self::Value, E> {
+        Ok(if self.0.whole {
+            Some((Cow::Owned(key.to_owned()), Fields::ALL))
+        } else {
+            self.0.child(key).map(|(name, below)| (Cow::Borrowed(name), below))
+        })
+    }
+    fn visit_borrowed_str<E>(self, key: &'a str) -> Result<Self::Value, E> {
+        Ok(if self.0.whole {
+            Some((Cow::Borrowed(key), Fields::ALL))
+        } else {
+            self.0.child(key).map(|(name, below)| (Cow::Borrowed(name), below))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fields(paths: &[&str]) -> Fields {
+        let mut fields = Fields::default();
+        for path in paths {
+            fields.insert(path.split('.'));
+        }
+        fields
+    }
+
+    #[test]
+    fn keeps_only_named_fields_and_the_last_of_equal_keys() {
+        let fields = fields(&["source", "detail.severity", "detail.list.id"]);
+        let text = r#"{"source":"a","source":"b","x":[{}],"detail":{"severity":8.0,"no":1,"list":[{"id":"1","z":2},{"id":3}]}}"#;
+        let node = Node::parse_fields(text, &fields).unwrap();
+        let expected = Node::parse(r#"{"source":"b","detail":{"severity":8.0,"list":[{"id":"1"},{"id":3}]}}"#).unwrap();
+        assert_eq!(node, expected);
+        assert_eq!(node.pointer("/detail/severity").and_then(Node::text), Some("8.0"), "a number keeps its literal");
+        assert_eq!(node.text_at("/detail/list/1/id"), Some("3"));
+    }
+
+    #[test]
+    fn a_whole_field_is_kept_with_everything_below() {
+        let mut fields = fields(&["a.b"]);
+        fields.insert_whole("/a/tags/0");
+        let node = Node::parse_fields(r#"{"a":{"b":"x\"y","tags":[{"key":"k","value":"v"}],"c":1}}"#, &fields).unwrap();
+        assert_eq!(node, Node::parse(r#"{"a":{"b":"x\"y","tags":[{"key":"k","value":"v"}]}}"#).unwrap());
+    }
+
+    #[test]
+    fn depth_is_limited_and_brackets_in_strings_do_not_count() {
+        let deep = |n: usize| format!("{}{}", "[".repeat(n), "]".repeat(n));
+        assert!(Node::parse(&deep(127)).is_ok());
+        let error = Node::parse_fields(&format!(r#"{{"skipped":{}}}"#, deep(100_000)), &fields(&["a"])).unwrap_err();
+        assert_eq!(error.to_string(), "nested deeper than 128 levels");
+        assert!(Node::parse(&format!(r#""{}""#, "[{".repeat(500))).is_ok());
+    }
+
+    #[test]
+    fn broken_text_is_an_error_wherever_it_breaks() {
+        for text in ["", "{", r#"{"a":}"#, "[1,]", "{} {}", r#"{"a":"\ud800"}"#, "nul"] {
+            assert!(Node::parse(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Tests from outside: what a user of the built binary can rely on.
