@@ -1,6 +1,9 @@
 //! The findings router: recorded or live AWS events in, Slack cards and remediation plans out.
 //!
 //! `values` are plain data; `decide` is pure functions of (policy, event, entry, now); `act` performs what a plan
-//! names through ports. Nothing in `values` or `decide` reads a clock, the environment, a file or a socket.
+//! names through ports; `cli` is the command line. Nothing in `values` or `decide` reads a clock, the environment, a file
+//! or a socket.
+pub mod act;
+pub mod cli;
 pub mod decide;
 pub mod values;

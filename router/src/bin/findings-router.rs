@@ -1,2 +1,6 @@
-//! The command line, and the daemon behind `serve`.
-fn main() {}
+//! The command line.
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    findings_router::cli::main()
+}

@@ -1,1 +1,13 @@
 //! From an event to a plan, by pure functions: no clock, no environment, no file, no socket.
+pub mod carrier;
+pub mod config;
+pub mod identity;
+pub mod novelty;
+pub mod pattern;
+pub mod plan;
+pub mod playbook;
+pub mod policy;
+pub mod rails;
+pub mod show;
+pub mod source;
+pub mod written;

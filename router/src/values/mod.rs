@@ -1,4 +1,8 @@
 //! Plain values that flow through the router: no behaviour beyond reading themselves.
+pub mod action;
+pub mod entry;
 pub mod finding;
 pub mod severity;
+pub mod time;
 pub mod tree;
+pub mod verdict;

@@ -1,0 +1,51 @@
+//! The ports to the outside world. Each says what is durable, or done, when it returns, and has an in-memory twin in
+//! [`super::memory`] that replay and the tests use.
+use crate::values::{
+    action::{Notify, Outcome, Remediate},
+    entry::{Entry, Tally},
+};
+use findings_formatters::Message;
+use std::fmt;
+
+/// The ledger could not be read or written for now; nothing is known of what became of a write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trouble(pub String);
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What became of a conditional write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Put {
+    /// It is durable; the stored version is one higher.
+    Written,
+    /// Somebody else wrote since it was read; nothing was changed.
+    Conflict,
+}
+
+/// The durable memory. Writes are compare-and-set on the version that was read.
+pub trait Ledger {
+    /// The entry as last written.
+    fn entry(&self, fingerprint: &str) -> impl Future<Output = Result<Option<Entry>, Trouble>> + Send;
+    /// Writes an entry if nobody else did since it was read (its `version` is the one read, 0 for a first).
+    fn put_entry(&self, entry: &Entry) -> impl Future<Output = Result<Put, Trouble>> + Send;
+    /// The tally as last written; an empty one where there is none.
+    fn tally(&self, key: &str) -> impl Future<Output = Result<Tally, Trouble>> + Send;
+    /// Writes a tally if nobody else did since it was read.
+    fn put_tally(&self, tally: &Tally) -> impl Future<Output = Result<Put, Trouble>> + Send;
+}
+
+/// Sends and edits messages.
+pub trait Messenger {
+    /// When it returns `Done`, the message is in the channel; the name it gives lets it be edited and replied to.
+    fn send(&self, notify: &Notify, message: &Message) -> impl Future<Output = Outcome> + Send;
+}
+
+/// Starts runbooks.
+pub trait Remediator {
+    /// When it returns `Done`, the execution was accepted; the same client token twice is one execution.
+    fn start(&self, remediate: &Remediate) -> impl Future<Output = Outcome> + Send;
+}

@@ -1,0 +1,337 @@
+//! The whole story of one event, told once: daemon, Lambda and command line differ only in their ends.
+//!
+//! carrier → event → findings → verdict → (ledger entry) → novelty → plan → outcomes → disposition. The ledger is read
+//! first and written last: a crash in between repeats a message, and never loses one.
+use super::ports::{Ledger, Messenger, Put, Remediator, Trouble};
+use crate::{
+    decide::{
+        carrier::Envelope,
+        novelty::{Timing, advance},
+        plan::{Facts, Tallies, plan},
+        policy::{Examined, Judged, Policy},
+        show,
+    },
+    values::{
+        action::{Action, Disposition, Mode, Notify, NotifyMode, Outcome, Posted, Remediate},
+        entry::{Card, Entry, HISTORY_MAX, History, Owed, Tally, push_bounded},
+        finding::Finding,
+        verdict::{Claim, Novelty, Verdict},
+    },
+};
+use findings_formatters::{Formatter, Message, Texts, view::Kind};
+use jiff::{SignedDuration, Timestamp};
+use std::collections::BTreeMap;
+
+/// Read and decide again at most so often when somebody else wrote in between.
+const CONFLICTS_MAX: usize = 5;
+/// How long to leave a message that could not be recorded.
+const RETRY_AFTER: SignedDuration = SignedDuration::from_secs(10);
+
+/// The policy and the ends.
+pub struct Router<'p, L, M, R> {
+    /// What decides.
+    pub policy: &'p Policy,
+    /// What renders cards.
+    pub formatter: &'p Formatter,
+    /// What renders playbooks' texts.
+    pub texts: &'p Texts,
+    /// What is known.
+    pub ledger: L,
+    /// Who tells.
+    pub messenger: M,
+    /// Who starts runbooks.
+    pub remediator: R,
+}
+
+/// What became of an event.
+#[derive(Debug)]
+pub struct Handled {
+    /// Why it holds no finding.
+    pub ignored: Option<String>,
+    /// Its findings, in the event's order.
+    pub findings: Vec<Told>,
+}
+
+/// What became of a finding.
+#[derive(Debug)]
+pub struct Told {
+    /// The finding.
+    pub finding: Finding,
+    /// What the policy made of it.
+    pub verdict: Verdict,
+    /// The playbook that claims it, by name; empty where none does.
+    pub playbook: String,
+    /// Other playbooks that claim it too, by name.
+    pub also: Vec<String>,
+    /// What is new about it; none where it is not claimed.
+    pub novelty: Option<Novelty>,
+    /// The plan, and what became of it.
+    pub actions: Vec<Performed>,
+    /// The entry as it was before, and as it was recorded.
+    pub entries: (Option<Entry>, Option<Entry>),
+    /// What becomes of the message.
+    pub disposition: Disposition,
+    /// What a person should mend: a text that does not render, an action that failed for good.
+    pub error: Option<String>,
+}
+
+/// One action of a plan, and what became of it.
+#[derive(Debug)]
+pub struct Performed {
+    /// What was owed.
+    pub action: Action,
+    /// The rendered message, where it was one.
+    pub message: Option<Message>,
+    /// What became of it.
+    pub outcome: Outcome,
+}
+
+impl Handled {
+    /// The worst of its findings' dispositions.
+    pub fn disposition(&self) -> Disposition {
+        self.findings.iter().map(|f| f.disposition).max().unwrap_or(Disposition::Ack)
+    }
+}
+
+impl<L: Ledger, M: Messenger, R: Remediator> Router<'_, L, M, R> {
+    /// Takes one event through everything.
+    pub async fn handle(&self, envelope: Envelope<'_>, now: Timestamp) -> Handled {
+        let (envelope, examined) = self.policy.examine(envelope, now);
+        match examined {
+            Examined::Ignored(reason) => Handled { ignored: Some(reason), findings: Vec::new() },
+            Examined::Findings(judged) => {
+                let mut findings = Vec::with_capacity(judged.len());
+                for one in judged {
+                    findings.push(self.tell(&envelope, one, now).await);
+                }
+                Handled { ignored: None, findings }
+            }
+        }
+    }
+
+    async fn tell(&self, envelope: &Envelope<'_>, judged: Judged<'_>, now: Timestamp) -> Told {
+        let Verdict::Claimed(claim) = &judged.verdict else { return untold(judged, Disposition::Ack, None) };
+        for _ in 0..CONFLICTS_MAX {
+            match self.try_tell(envelope, &judged, claim, now).await {
+                Ok(Some((novelty, actions, entries, mistakes))) => {
+                    let later = actions.iter().filter_map(|a| match &a.outcome {
+                        Outcome::Later(after, _) => Some(*after),
+                        _ => None,
+                    });
+                    let disposition = later.max().map_or(Disposition::Ack, Disposition::Retry);
+                    let failed = actions.iter().filter_map(|a| match &a.outcome {
+                        Outcome::Failed(why) | Outcome::Later(_, why) => Some(why.clone()),
+                        _ => None,
+                    });
+                    let errors: Vec<String> = mistakes.into_iter().chain(failed).collect();
+                    let error = (!errors.is_empty()).then(|| errors.join("; "));
+                    let Judged { finding, verdict, .. } = judged;
+                    return Told { finding, verdict, novelty: Some(novelty), actions, entries, disposition, error };
+                }
+                Ok(None) => {}
+                Err(trouble) => return untold(judged, Disposition::Retry(RETRY_AFTER), Some(format!("ledger: {trouble}"))),
+            }
+        }
+        let why = format!("ledger: changed by somebody else {CONFLICTS_MAX} times in a row");
+        untold(judged, Disposition::Retry(RETRY_AFTER), Some(why))
+    }
+
+    /// None where somebody else wrote in between: read and decide again.
+    #[expect(clippy::type_complexity, reason = "the parts of `Told`, named there")]
+    async fn try_tell(
+        &self,
+        envelope: &Envelope<'_>,
+        judged: &Judged<'_>,
+        claim: &Claim,
+        now: Timestamp,
+    ) -> Result<Option<(Novelty, Vec<Performed>, (Option<Entry>, Option<Entry>), Vec<String>)>, Trouble> {
+        let policy = self.policy;
+        let playbook = &policy.playbooks[claim.playbook];
+        let finding = &judged.finding;
+        let threshold = playbook.threshold.as_ref().map(|t| (t.count, t.within));
+        let timing = Timing { quiet: playbook.quiet, memory: playbook.memory, threshold };
+
+        let before = self.ledger.entry(&claim.fingerprint).await?;
+        let (novelty, mut entry) = advance(before.clone(), finding, claim, timing, now);
+        if novelty == Novelty::Stale {
+            return Ok(Some((novelty, Vec::new(), (before, None), Vec::new())));
+        }
+        let facts = Facts { config: &policy.config, playbook, finding, claim, novelty, tree: &judged.tree, now };
+        let mut tallies = Tallies::new();
+        for key in facts.tallies() {
+            let tally = self.ledger.tally(&key).await?;
+            tallies.insert(key, tally);
+        }
+        let read = tallies.clone();
+        let actions = plan(&facts, &mut entry, &mut tallies);
+        // Starts are counted before they happen: rather a lost race than one start too many.
+        if !self.put_changed(&read, &mut tallies, "starts/").await? {
+            return Ok(None);
+        }
+
+        let mut mistakes = Vec::new();
+        if matches!(novelty, Novelty::New | Novelty::Reopened | Novelty::Escalated) {
+            let event = show::event_of(envelope.text, judged.element.as_ref());
+            let context = show::context(facts.config, finding, claim, &event);
+            let name = |i: usize| policy.playbooks[i].name.clone();
+            let (shown, wrong) = show::shown(&facts, &name, &context, self.texts);
+            entry.shown = Some(shown);
+            mistakes = wrong;
+        }
+        let done = entry.owed.take().map(|o| o.done).unwrap_or_default();
+        let owed: Vec<Action> = actions.into_iter().filter(|a| !done.contains(&a.key())).collect();
+        let story = Story { before: before.as_ref(), novelty, now };
+        let performed = self.perform(owed, &mut entry, &mut tallies, &story, &mut mistakes).await;
+        record(&mut entry, envelope, finding, claim, &story, &performed, done);
+
+        self.put_changed(&read, &mut tallies, "storm/").await?;
+        Ok(match self.ledger.put_entry(&entry).await? {
+            Put::Written => Some((novelty, performed, (before, Some(entry)), mistakes)),
+            Put::Conflict => None,
+        })
+    }
+
+    /// Writes the tallies that a plan moved on; false where somebody else did so first.
+    async fn put_changed(&self, read: &Tallies, tallies: &mut Tallies, prefix: &str) -> Result<bool, Trouble> {
+        let changed = tallies.iter_mut().filter(|(key, tally)| key.starts_with(prefix) && read.get(*key) != Some(&**tally));
+        for (_, tally) in changed {
+            if self.ledger.put_tally(tally).await? == Put::Conflict {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Performs a plan in its order. What fails does not keep the rest from being done.
+    async fn perform(
+        &self,
+        actions: Vec<Action>,
+        entry: &mut Entry,
+        tallies: &mut Tallies,
+        story: &Story<'_>,
+        mistakes: &mut Vec<String>,
+    ) -> Vec<Performed> {
+        let mut posted: BTreeMap<String, String> = BTreeMap::new();
+        let mut performed = Vec::with_capacity(actions.len());
+        for action in actions {
+            let (message, outcome) = match &action {
+                Action::Remediate(r) => (None, self.remediate(r).await),
+                Action::Notify(notify) => {
+                    let mut notify = notify.clone();
+                    if notify.target.is_none() && notify.mode != NotifyMode::Post {
+                        notify.target = posted.get(&notify.destination).cloned();
+                    }
+                    let storm = tallies.values_mut().find(|t| t.key.starts_with("storm/") && t.key.ends_with(&format!("/{}", notify.destination)));
+                    let message = self.render(&notify, entry, story, storm.as_deref(), mistakes);
+                    let outcome = self.messenger.send(&notify, &message).await;
+                    if let Outcome::Done(made) = &outcome {
+                        if let Some(made) = made {
+                            posted.insert(notify.destination.clone(), made.id.clone());
+                        }
+                        note_sent(entry, storm, &notify, made.as_ref(), story.now);
+                    }
+                    (Some(message), outcome)
+                }
+            };
+            performed.push(Performed { action, message, outcome });
+        }
+        performed
+    }
+
+    async fn remediate(&self, remediate: &Remediate) -> Outcome {
+        if remediate.mode == Mode::Automatic && remediate.stopped.is_none() {
+            self.remediator.start(remediate).await
+        } else {
+            Outcome::Nothing
+        }
+    }
+
+    /// A template's mistake must not lose the finding: its title goes out as plain text, and the mistake is told.
+    fn render(&self, notify: &Notify, entry: &Entry, story: &Story<'_>, storm: Option<&Tally>, mistakes: &mut Vec<String>) -> Message {
+        let storm = storm.filter(|_| matches!(notify.kind, Kind::Storm | Kind::StormLine));
+        let view = show::view(&self.policy.config, entry, notify.kind, story.novelty, story.before, storm);
+        self.formatter.slack(&view).unwrap_or_else(|error| {
+            mistakes.push(error.to_string());
+            Message::plain(&view)
+        })
+    }
+}
+
+/// What a plan's actions are performed for.
+struct Story<'a> {
+    before: Option<&'a Entry>,
+    novelty: Novelty,
+    now: Timestamp,
+}
+
+fn untold(judged: Judged<'_>, disposition: Disposition, error: Option<String>) -> Told {
+    let Judged { finding, verdict, .. } = judged;
+    Told { finding, verdict, novelty: None, actions: Vec::new(), entries: (None, None), disposition, error }
+}
+
+/// Remembers where the problem was told, so that its card can be kept true.
+fn note_sent(entry: &mut Entry, storm: Option<&mut Tally>, notify: &Notify, made: Option<&Posted>, now: Timestamp) {
+    if notify.mode == NotifyMode::Update {
+        if notify.kind == Kind::Card {
+            entry.edited_at = Some(now);
+        }
+        return;
+    }
+    entry.told_at = Some(now);
+    let card = match (notify.kind, made) {
+        (Kind::Storm, Some(made)) => {
+            if let Some(storm) = storm {
+                storm.card = Some(made.id.clone());
+            }
+            Card { destination: notify.destination.clone(), message: made.id.clone(), link: made.link.clone(), storm: true }
+        }
+        (Kind::StormLine, _) => match &notify.target {
+            Some(thread) => Card { destination: notify.destination.clone(), message: thread.clone(), link: None, storm: true },
+            None => return,
+        },
+        (_, Some(made)) => {
+            Card { destination: notify.destination.clone(), message: made.id.clone(), link: made.link.clone(), storm: false }
+        }
+        _ => return,
+    };
+    entry.cards.retain(|c| c.destination != card.destination);
+    entry.cards.push(card);
+}
+
+/// Writes down what came, what was decided and what was done; and what is still owed.
+fn record(
+    entry: &mut Entry,
+    envelope: &Envelope<'_>,
+    finding: &Finding,
+    claim: &Claim,
+    story: &Story<'_>,
+    performed: &[Performed],
+    mut done: Vec<String>,
+) {
+    let told = |p: &Performed| match &p.outcome {
+        Outcome::Done(_) => format!("{}: done", p.action.key()),
+        Outcome::Nothing => format!("{}: nothing to start", p.action.key()),
+        Outcome::Later(_, why) => format!("{}: later, {why}", p.action.key()),
+        Outcome::Failed(why) => format!("{}: failed, {why}", p.action.key()),
+    };
+    let line = History {
+        at: story.now,
+        event: envelope.id.to_string(),
+        reporter: finding.reporter.clone(),
+        novelty: story.novelty,
+        severity: claim.severity,
+        done: performed.iter().map(told).collect(),
+    };
+    push_bounded(&mut entry.history, line, HISTORY_MAX);
+    if performed.iter().any(|p| matches!(p.outcome, Outcome::Later(..))) {
+        let settled = performed.iter().filter(|p| !matches!(p.outcome, Outcome::Later(..)));
+        done.extend(settled.map(|p| p.action.key()));
+        entry.owed = Some(Owed {
+            reporter: finding.reporter.clone(),
+            id: finding.id.clone(),
+            revision: finding.revision,
+            novelty: story.novelty,
+            done,
+        });
+    }
+}

@@ -1,0 +1,83 @@
+//! The command line: the tool that operators live in. Each command is a file; this one names them and sets the ground
+//! rules: results on standard output, everything else on standard error, exit codes 0 done, 1 something was found wrong,
+//! 2 bad usage or configuration.
+pub mod check;
+pub mod explain;
+pub mod input;
+pub mod pattern;
+pub mod replay;
+pub mod setup;
+pub mod transcript;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use findings_formatters::view::Locale;
+use std::{path::PathBuf, process::ExitCode};
+
+/// Done.
+pub const DONE: u8 = 0;
+/// Something was found wrong.
+pub const WRONG: u8 = 1;
+/// Bad usage or configuration.
+pub const USAGE: u8 = 2;
+
+/// Routes AWS security findings: one concise Slack card per problem, kept true, and SSM Automation on rails.
+#[derive(Debug, Parser)]
+#[command(name = "findings-router", version, max_term_width = 100)]
+#[command(after_help = "Examples:
+  findings-router replay fixtures                      what every recorded event would do, as a transcript
+  findings-router replay --format json events.json.gz  the same for scripts: one JSON object per finding
+  findings-router explain event.json                   why one event is (not) sent, step by step
+  findings-router check --config findings-router.toml  every mistake of your policy at once
+
+Exit codes: 0 done, 1 something was found wrong, 2 bad usage or configuration.")]
+pub struct Cli {
+    /// Your configuration; without one, ./findings-router.toml if it exists, else the defaults.
+    #[arg(long, global = true, value_name = "FILE", env = "FINDINGS_ROUTER_CONFIG")]
+    config: Option<PathBuf>,
+    /// The language of cards; overrides the configuration.
+    #[arg(long, global = true, value_name = "LANGUAGE")]
+    locale: Option<Language>,
+    /// What to do.
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Language {
+    En,
+    Ja,
+}
+
+impl From<Language> for Locale {
+    fn from(language: Language) -> Self {
+        match language {
+            Language::En => Self::En,
+            Language::Ja => Self::Ja,
+        }
+    }
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run recorded events through the real router with in-memory ends; nothing leaves the machine.
+    Replay(replay::Args),
+    /// Say why an event is (not) sent, step by step.
+    Explain(explain::Args),
+    /// Validate configuration, sources, playbooks and templates; report every mistake with file and line.
+    Check(check::Args),
+    /// Work with EventBridge event patterns.
+    #[command(subcommand)]
+    Pattern(pattern::Command),
+}
+
+/// Runs the command line and says how it went.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let code = match cli.command {
+        Command::Pattern(command) => pattern::run(&command),
+        Command::Check(args) => check::run(&args, cli.config.as_deref()),
+        Command::Replay(args) => setup::with(cli.config.as_deref(), cli.locale.map(Into::into), |setup| replay::run(&args, setup)),
+        Command::Explain(args) => setup::with(cli.config.as_deref(), cli.locale.map(Into::into), |setup| explain::run(&args, setup)),
+    };
+    ExitCode::from(code)
+}

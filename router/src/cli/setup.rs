@@ -1,0 +1,165 @@
+//! What every command needs first: the configuration, the policy and the formatters; and their mistakes, all at once.
+use super::USAGE;
+use crate::{
+    act::{
+        memory::{MemoryLedger, MemoryMessenger, MemoryRemediator},
+        router::Router,
+    },
+    decide::{
+        config::Config,
+        policy::{Policy, PolicyFile, UserFiles},
+        written::Problem,
+    },
+};
+use findings_formatters::{Formatter, Texts, view::Locale};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+/// Read where no configuration is named.
+const CONFIG: &str = "findings-router.toml";
+
+/// A router whose ends are in memory.
+pub type MemoryRouter<'p> = Router<'p, MemoryLedger, MemoryMessenger, MemoryRemediator>;
+
+/// Everything that decides and renders, loaded without a mistake.
+pub struct Setup {
+    /// What decides.
+    pub policy: Policy,
+    /// What renders cards.
+    pub formatter: Formatter,
+    /// What renders playbooks' texts.
+    pub texts: Texts,
+    /// Things that work, but probably not as meant.
+    pub warnings: Vec<Problem>,
+}
+
+impl Setup {
+    /// A router that remembers in memory and sends nothing.
+    pub fn memory_router(&self) -> MemoryRouter<'_> {
+        Router {
+            policy: &self.policy,
+            formatter: &self.formatter,
+            texts: &self.texts,
+            ledger: MemoryLedger::default(),
+            messenger: MemoryMessenger::default(),
+            remediator: MemoryRemediator,
+        }
+    }
+}
+
+/// Loads and runs; where loading finds mistakes, prints them all and gives the exit code for bad configuration.
+pub fn with(config: Option<&Path>, locale: Option<Locale>, run: impl FnOnce(&Setup) -> u8) -> u8 {
+    match load(config, locale) {
+        Ok(setup) => run(&setup),
+        Err(problems) => {
+            report(&problems);
+            USAGE
+        }
+    }
+}
+
+/// Prints mistakes to standard error.
+pub fn report(problems: &[Problem]) {
+    for problem in problems {
+        anstream::eprintln!("{problem}");
+    }
+    if problems.len() > 1 {
+        anstream::eprintln!("{} problems", problems.len());
+    }
+}
+
+/// Loads everything; returns every mistake of every file.
+pub fn load(config: Option<&Path>, locale: Option<Locale>) -> Result<Setup, Vec<Problem>> {
+    let (mut config, base) = read_config(config)?;
+    if let Some(locale) = locale {
+        config.locale = locale;
+    }
+    let mut problems = Vec::new();
+    let mut folder = |names: &[String], ending: &str| {
+        names.iter().flat_map(|name| read_folder(&base.join(name), ending, &mut problems)).collect::<Vec<_>>()
+    };
+    let sources = folder(&config.folders.sources, "toml");
+    let playbooks = folder(&config.folders.playbooks, "toml");
+    let templates = folder(&config.folders.templates, "json");
+    let formatter = Formatter::new(templates.into_iter().map(|t| (format!("{}.json", t.name), t.text, t.path)));
+    let formatter = formatter.map_err(|errors| problems.extend(errors.iter().map(template_problem))).ok();
+    let policy = Policy::load(config, &UserFiles { sources, playbooks }).map_err(|more| problems.extend(more)).ok();
+    let (Some(policy), Some(formatter)) = (policy, formatter) else { return Err(problems) };
+    let texts = Texts::default();
+    check_texts(&policy, &texts, &mut problems);
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    let warnings = warnings(&policy);
+    Ok(Setup { policy, formatter, texts, warnings })
+}
+
+fn check_texts(policy: &Policy, texts: &Texts, problems: &mut Vec<Problem>) {
+    for playbook in &policy.playbooks {
+        let languages = [("tell", Some(&playbook.tell)), ("tell.ja", playbook.tell_ja.as_ref())];
+        for (language, tell) in languages.into_iter().filter_map(|(l, t)| Some((l, t?))) {
+            let all = [("title", &tell.title), ("why", &tell.why)].into_iter().chain(tell.next.iter().map(|n| ("next", n)));
+            for (key, text) in all {
+                if let Err(error) = texts.check(&playbook.file, text) {
+                    let what = format!("`{language}.{key}`: {}", error.reason);
+                    problems.push(Problem { file: playbook.file.clone(), line: None, what, help: String::new() });
+                }
+            }
+        }
+    }
+}
+
+fn warnings(policy: &Policy) -> Vec<Problem> {
+    let patterns = policy.playbooks.iter().filter_map(|p| Some((p.file.clone(), p.when.as_ref()?)));
+    patterns
+        .flat_map(|(file, when)| {
+            when.warnings().into_iter().map(move |what| Problem { file: file.clone(), line: None, what, help: String::new() })
+        })
+        .collect()
+}
+
+fn template_problem(error: &findings_formatters::TemplateError) -> Problem {
+    Problem { file: error.file.clone(), line: error.line, what: error.reason.clone(), help: String::new() }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the command line is where files are read")]
+fn read_config(named: Option<&Path>) -> Result<(Config, PathBuf), Vec<Problem>> {
+    let path = named.unwrap_or(Path::new(CONFIG));
+    let file = path.display().to_string();
+    let base = path.parent().map(Path::to_path_buf).unwrap_or_default();
+    match fs::read_to_string(path) {
+        Ok(text) => Ok((Config::parse(&file, &text)?, base)),
+        Err(error) if named.is_none() && error.kind() == io::ErrorKind::NotFound => Ok((Config::default(), base)),
+        Err(error) => {
+            let help = "name an existing file with --config, or leave it out".to_owned();
+            Err(vec![Problem { file, line: None, what: format!("cannot be read: {error}"), help }])
+        }
+    }
+}
+
+fn read_folder(folder: &Path, ending: &str, problems: &mut Vec<Problem>) -> Vec<PolicyFile> {
+    let mut files = Vec::new();
+    if let Err(error) = walk(folder, folder, ending, &mut files) {
+        let what = format!("cannot be read: {error}");
+        problems.push(Problem { file: folder.display().to_string(), line: None, what, help: "it is named in your configuration".to_owned() });
+    }
+    files
+}
+
+#[expect(clippy::disallowed_methods, reason = "the command line is where files are read")]
+fn walk(root: &Path, folder: &Path, ending: &str, files: &mut Vec<PolicyFile>) -> io::Result<()> {
+    let mut entries = fs::read_dir(folder)?.collect::<io::Result<Vec<_>>>()?;
+    entries.sort_by_key(fs::DirEntry::path);
+    for entry in entries {
+        let path = entry.path();
+        if path.is_dir() {
+            walk(root, &path, ending, files)?;
+        } else if path.extension().is_some_and(|e| e == ending) {
+            let name = path.strip_prefix(root).unwrap_or(&path).with_extension("").to_string_lossy().replace('\\', "/");
+            files.push(PolicyFile { name, path: path.display().to_string(), text: fs::read_to_string(&path)? });
+        }
+    }
+    Ok(())
+}

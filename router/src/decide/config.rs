@@ -1,0 +1,383 @@
+//! The user's configuration (`findings-router.toml`): accounts, routes, adjustments, storms and remediation rails.
+//!
+//! With no file at all everything works: what is left out has a default, stated here once.
+use super::{
+    pattern::Pattern,
+    source::pattern,
+    written::{Item, Problem, Table, Written},
+};
+use crate::values::{
+    action::{Effect, Mode},
+    severity::Severity,
+    time,
+    tree::Node,
+};
+use findings_formatters::view::Locale;
+use jiff::{SignedDuration, Timestamp, civil::Date, tz::TimeZone};
+use std::collections::BTreeMap;
+
+/// Where cards go when no route says otherwise.
+pub const DESTINATION: &str = "slack:#security";
+
+/// Everything a user can set.
+#[derive(Debug)]
+pub struct Config {
+    /// The language of cards.
+    pub locale: Locale,
+    /// The account directory, by account id.
+    pub accounts: BTreeMap<String, Account>,
+    /// Ordered; the first that matches takes it, unless it says `continue`.
+    pub routes: Vec<Route>,
+    /// Changes of severity and suppressions.
+    pub adjustments: Vec<Adjust>,
+    /// When many findings at once become one card.
+    pub storm: StormLimits,
+    /// What may be remediated, where, and how.
+    pub remediation: Remediation,
+    /// Folders of the user's own sources, playbooks and templates, as written.
+    pub folders: Folders,
+}
+
+/// An account as people call it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Account {
+    /// Its name.
+    pub name: Option<String>,
+    /// `production`, `staging`, …: what the rails know an account by.
+    pub environment: Option<String>,
+    /// Who owns it.
+    pub owner: Option<String>,
+}
+
+/// One line of the routing table. Every condition that is set must hold.
+#[derive(Debug, Default)]
+pub struct Route {
+    /// At least this severe.
+    pub severity: Option<Severity>,
+    /// One of these reporters.
+    pub reporter: Vec<String>,
+    /// One of these accounts, by id.
+    pub account: Vec<String>,
+    /// One of these environments.
+    pub environment: Vec<String>,
+    /// One of these owners.
+    pub owner: Vec<String>,
+    /// One of these playbooks.
+    pub playbook: Vec<String>,
+    /// The event matches.
+    pub when: Option<Pattern>,
+    /// Where it goes; nowhere if empty.
+    pub to: Vec<String>,
+    /// Go on to the next routes too.
+    pub go_on: bool,
+}
+
+/// What an adjustment does to the findings it matches.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// Raises (or, negative, lowers) the severity by steps.
+    Move(i8),
+    /// Sets the severity.
+    Set(Severity),
+    /// Tells and does nothing until then.
+    Suppress(Timestamp),
+}
+
+/// A change of how findings are judged, with its reason.
+#[derive(Debug)]
+pub struct Adjust {
+    /// Which events.
+    pub when: Pattern,
+    /// Why; shown by `explain`, and on a suppressed finding.
+    pub reason: String,
+    /// What it does.
+    pub change: Change,
+}
+
+/// Sliding limits, so that many findings at once do not flood a channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StormLimits {
+    /// So many get cards of their own.
+    pub cards: u32,
+    /// Within this time.
+    pub window: SignedDuration,
+}
+
+impl Default for StormLimits {
+    fn default() -> Self {
+        Self { cards: 3, window: SignedDuration::from_mins(10) }
+    }
+}
+
+/// The rails of remediation. The defaults allow proposing, and nothing else.
+#[derive(Debug)]
+pub struct Remediation {
+    /// The mode where no other is set.
+    pub mode: Mode,
+    /// The mode by environment.
+    pub environments: BTreeMap<String, Mode>,
+    /// The mode by playbook; wins over the environment's.
+    pub playbooks: BTreeMap<String, Mode>,
+    /// Wins over everything: say what would be done, do nothing.
+    pub dry_run: bool,
+    /// Nothing is started, whatever else is set.
+    pub kill_switch: bool,
+    /// Only in these accounts; none by default.
+    pub accounts: Vec<String>,
+    /// Only in these Regions; all if empty.
+    pub regions: Vec<String>,
+    /// Only these runbooks; all that playbooks name if empty.
+    pub runbooks: Vec<String>,
+    /// Only findings at least this severe.
+    pub min_severity: Severity,
+    /// The furthest effect by environment; `*` for the others. Environments without one: harmless only.
+    pub effects: BTreeMap<String, Effect>,
+    /// Resources never touched: ids or ARNs, `*` stands for anything.
+    pub protected: Vec<String>,
+    /// Resources with one of these tags (`key` or `key=value`) are never touched.
+    pub protected_tags: Vec<String>,
+    /// Resources with one of these tag keys belong to infrastructure as code: proposed only.
+    pub propose_tags: Vec<String>,
+    /// Not again on the same resource before this has passed.
+    pub cooldown: SignedDuration,
+    /// At most so many starts of one runbook in one account.
+    pub budget: u32,
+    /// Within this time.
+    pub budget_within: SignedDuration,
+}
+
+impl Default for Remediation {
+    fn default() -> Self {
+        Self {
+            mode: Mode::Propose,
+            environments: BTreeMap::new(),
+            playbooks: BTreeMap::new(),
+            dry_run: false,
+            kill_switch: false,
+            accounts: Vec::new(),
+            regions: Vec::new(),
+            runbooks: Vec::new(),
+            min_severity: Severity::Medium,
+            effects: BTreeMap::new(),
+            protected: Vec::new(),
+            protected_tags: Vec::new(),
+            propose_tags: ["aws:cloudformation:stack-name", "terraform"].map(str::to_owned).to_vec(),
+            cooldown: SignedDuration::from_hours(1),
+            budget: 5,
+            budget_within: SignedDuration::from_hours(1),
+        }
+    }
+}
+
+/// Where the user's own policy files are.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Folders {
+    /// Extra or overriding sources.
+    pub sources: Vec<String>,
+    /// Extra or overriding playbooks.
+    pub playbooks: Vec<String>,
+    /// Extra or overriding templates.
+    pub templates: Vec<String>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            locale: Locale::En,
+            accounts: BTreeMap::new(),
+            routes: Vec::new(),
+            adjustments: Vec::new(),
+            storm: StormLimits::default(),
+            remediation: Remediation::default(),
+            folders: Folders::default(),
+        }
+    }
+}
+
+impl Config {
+    /// Reads the configuration file; every mistake in it is returned.
+    pub fn parse(file: &str, text: &str) -> Result<Self, Vec<Problem>> {
+        let doc = Written::parse(file, text);
+        let root = doc.root();
+        let mut config = Self::default();
+        if let Some(locale) = root.get("locale").and_then(|l| l.word(&[("en", Locale::En), ("ja", Locale::Ja)])) {
+            config.locale = locale;
+        }
+        for (id, item) in root.get("accounts").and_then(|a| a.table()).map(|t| t.entries()).unwrap_or_default() {
+            if let Some(account) = read_account(&id, &item) {
+                config.accounts.insert(id, account);
+            }
+        }
+        config.routes = root.get("route").map(|r| r.list()).unwrap_or_default().iter().filter_map(read_route).collect();
+        config.adjustments = root.get("adjust").map(|a| a.list()).unwrap_or_default().iter().filter_map(read_adjust).collect();
+        if let Some(table) = root.get("storm").and_then(|s| s.table()) {
+            set(&mut config.storm.cards, table.get("cards").and_then(|c| c.whole(1, 100)));
+            set(&mut config.storm.window, table.get("window").and_then(|w| w.parse(time::parse_duration)));
+            table.finish();
+        }
+        if let Some(table) = root.get("remediation").and_then(|r| r.table()) {
+            config.remediation = read_remediation(table);
+        }
+        let folder = |key| root.get(key).map(|f| f.texts()).unwrap_or_default();
+        config.folders = Folders { sources: folder("sources"), playbooks: folder("playbooks"), templates: folder("templates") };
+        root.finish();
+        let problems = doc.problems();
+        if problems.is_empty() { Ok(config) } else { Err(problems) }
+    }
+
+    /// What is known of an account.
+    pub fn account(&self, id: &str) -> Option<&Account> {
+        self.accounts.get(id)
+    }
+
+    /// Where a finding goes: every destination once, in the routes' order.
+    pub fn destinations(&self, seen: &Seen<'_>) -> Vec<&str> {
+        if self.routes.is_empty() {
+            return vec![DESTINATION];
+        }
+        let mut to = Vec::new();
+        for route in self.routes.iter().filter(|r| r.takes(seen)) {
+            for destination in &route.to {
+                if !to.contains(&destination.as_str()) {
+                    to.push(destination.as_str());
+                }
+            }
+            if !route.go_on {
+                break;
+            }
+        }
+        to
+    }
+}
+
+/// What a route looks at.
+pub struct Seen<'a> {
+    /// The verdict's severity.
+    pub severity: Severity,
+    /// Who reports it.
+    pub reporter: &'a str,
+    /// The account's id.
+    pub account: &'a str,
+    /// What the directory knows of the account.
+    pub known: Option<&'a Account>,
+    /// The playbook that claims it.
+    pub playbook: &'a str,
+    /// The event.
+    pub tree: &'a Node<'a>,
+}
+
+impl Route {
+    fn takes(&self, seen: &Seen<'_>) -> bool {
+        let one_of = |list: &[String], value: Option<&str>| list.is_empty() || value.is_some_and(|v| list.iter().any(|l| l == v));
+        self.severity.is_none_or(|least| seen.severity >= least)
+            && one_of(&self.reporter, Some(seen.reporter))
+            && one_of(&self.account, Some(seen.account))
+            && one_of(&self.environment, seen.known.and_then(|a| a.environment.as_deref()))
+            && one_of(&self.owner, seen.known.and_then(|a| a.owner.as_deref()))
+            && one_of(&self.playbook, Some(seen.playbook))
+            && self.when.as_ref().is_none_or(|w| w.matches(seen.tree))
+    }
+}
+
+fn set<T>(slot: &mut T, value: Option<T>) {
+    if let Some(value) = value {
+        *slot = value;
+    }
+}
+
+fn read_account(id: &str, item: &Item<'_>) -> Option<Account> {
+    if id.len() != 12 || !id.bytes().all(|b| b.is_ascii_digit()) {
+        item.fail("is not an account id", "twelve digits in quotes: [accounts.\"012345678901\"]");
+    }
+    let table = item.table()?;
+    let text = |key| table.get(key).and_then(|t| t.text().map(str::to_owned));
+    let account = Account { name: text("name"), environment: text("environment"), owner: text("owner") };
+    table.finish();
+    Some(account)
+}
+
+fn read_route(item: &Item<'_>) -> Option<Route> {
+    let table = item.table()?;
+    let texts = |key| table.get(key).map(|t| t.texts()).unwrap_or_default();
+    let to = table.need("to", "one or more destinations, for example \"slack:#security\"; an empty list drops it");
+    let route = Route {
+        severity: table.get("severity").and_then(|s| s.parse(str::parse)),
+        reporter: texts("reporter"),
+        account: texts("account"),
+        environment: texts("environment"),
+        owner: texts("owner"),
+        playbook: texts("playbook"),
+        when: table.get("when").and_then(|w| pattern(&w)),
+        to: to.map(|t| t.list().iter().filter_map(|d| d.parse(destination)).collect()).unwrap_or_default(),
+        go_on: table.get("continue").and_then(|c| c.truth()).unwrap_or(false),
+    };
+    table.finish();
+    Some(route)
+}
+
+fn destination(text: &str) -> Result<String, String> {
+    match text.strip_prefix("slack:") {
+        Some(channel) if channel.len() > 1 => Ok(text.to_owned()),
+        _ => Err(format!("{text:?} is not a destination; write \"slack:#channel\" or \"slack:C0123456789\"")),
+    }
+}
+
+fn read_adjust(item: &Item<'_>) -> Option<Adjust> {
+    let table = item.table()?;
+    let when = table.need("when", "an event pattern: which findings").and_then(|w| pattern(&w));
+    let reason = table.need("reason", "why, for the person who finds it missing").and_then(|r| r.text().map(str::to_owned));
+    let step = |key, sign: i8| Some(Change::Move(sign * i8::try_from(table.get(key)?.whole(1, 4)?).ok()?));
+    let changes = [
+        step("raise", 1),
+        step("lower", -1),
+        table.get("severity").and_then(|s| s.parse(str::parse)).map(Change::Set),
+        table.get("suppress-until").and_then(|u| u.parse(day_or_instant)).map(Change::Suppress),
+    ];
+    let mut changes = changes.into_iter().flatten();
+    let (change, more) = (changes.next(), changes.next());
+    if change.is_none() || more.is_some() {
+        item.fail("must do exactly one thing", "write one of `raise`, `lower`, `severity`, `suppress-until`");
+    }
+    table.finish();
+    Some(Adjust { when: when?, reason: reason?, change: change? })
+}
+
+/// A day ends when it ends in UTC; a suppression without an end is refused.
+fn day_or_instant(text: &str) -> Result<Timestamp, String> {
+    let help = || format!("{text:?} is not a day or an instant; write \"2026-12-31\" or \"2026-12-31T18:00:00Z\"");
+    if let Ok(day) = text.parse::<Date>() {
+        let end = day.tomorrow().and_then(|d| d.to_zoned(TimeZone::UTC)).map_err(|_| help())?;
+        return Ok(end.timestamp());
+    }
+    text.parse().map_err(|_| help())
+}
+
+fn read_remediation(table: Table<'_>) -> Remediation {
+    let mut r = Remediation::default();
+    set(&mut r.mode, table.get("mode").and_then(|m| m.word(&Mode::WORDS)));
+    let modes = |key| {
+        let entries = table.get(key).and_then(|m| m.table()).map(|t| t.entries()).unwrap_or_default();
+        entries.into_iter().filter_map(|(k, v)| Some((k, v.word(&Mode::WORDS)?))).collect()
+    };
+    (r.environments, r.playbooks) = (modes("environments"), modes("playbooks"));
+    set(&mut r.dry_run, table.get("dry-run").and_then(|d| d.truth()));
+    set(&mut r.kill_switch, table.get("kill-switch").and_then(|k| k.truth()));
+    let texts = |key| table.get(key).map(|t| t.texts());
+    set(&mut r.accounts, texts("accounts"));
+    set(&mut r.regions, texts("regions"));
+    set(&mut r.runbooks, texts("runbooks"));
+    set(&mut r.protected, texts("protected"));
+    set(&mut r.protected_tags, texts("protected-tags"));
+    set(&mut r.propose_tags, texts("propose-tags"));
+    set(&mut r.min_severity, table.get("min-severity").and_then(|s| s.parse(str::parse)));
+    let effects = table.get("effects").and_then(|e| e.table()).map(|t| t.entries()).unwrap_or_default();
+    r.effects = effects.into_iter().filter_map(|(k, v)| Some((k, v.word(&Effect::WORDS)?))).collect();
+    set(&mut r.cooldown, table.get("cooldown").and_then(|c| c.parse(time::parse_duration)));
+    if let Some(budget) = table.get("budget").and_then(|b| b.table()) {
+        set(&mut r.budget, budget.need("starts", "how many").and_then(|s| s.whole(0, 1_000)));
+        set(&mut r.budget_within, budget.get("within").and_then(|w| w.parse(time::parse_duration)));
+        budget.finish();
+    }
+    table.finish();
+    r
+}

@@ -1,0 +1,174 @@
+//! What is new about a finding, given what we already know: the one place that decides whether people hear of it.
+//!
+//! A pure step: (entry, finding, claim, timings, now) in, (novelty, entry) out. The table is in the README; every row of
+//! it is a row of the test below.
+use crate::values::{
+    entry::{Entry, Owed, REPORTS_MAX, Report, SCHEMA, SEEN_MAX, State, WINDOW_MAX, push_bounded},
+    finding::{Finding, Status},
+    verdict::{Claim, Novelty},
+};
+use jiff::{SignedDuration, Timestamp};
+
+/// The playbook's times.
+#[derive(Clone, Copy, Debug)]
+pub struct Timing {
+    /// Remind after this long without telling.
+    pub quiet: SignedDuration,
+    /// Forget after this long.
+    pub memory: SignedDuration,
+    /// Tell only when so many came within so long.
+    pub threshold: Option<(u32, SignedDuration)>,
+}
+
+/// Takes one finding into account. The entry comes back unchanged where the finding is stale.
+pub fn advance(entry: Option<Entry>, finding: &Finding, claim: &Claim, timing: Timing, now: Timestamp) -> (Novelty, Entry) {
+    let mut entry = entry.unwrap_or_else(|| blank(finding, claim));
+    if let Some(novelty) = owed(&entry, finding) {
+        return (novelty, entry);
+    }
+    if !take_report(&mut entry, finding) {
+        return (Novelty::Stale, entry);
+    }
+    close_if_forgotten(&mut entry, finding, timing.memory);
+    entry.last_seen = entry.last_seen.max(finding.last_seen);
+    let novelty = match (finding.status, entry.state) {
+        (Status::Resolved, State::Open) if all_resolved(&entry) => {
+            (entry.state, entry.closed_at) = (State::Closed, Some(now));
+            Novelty::Resolved
+        }
+        (Status::Resolved, State::Open) => Novelty::Duplicate,
+        (Status::Resolved, State::Closed) => Novelty::Resolved,
+        (Status::Active, State::Open) if claim.severity > entry.severity => {
+            entry.severity = claim.severity;
+            Novelty::Escalated
+        }
+        (Status::Active, State::Open) => {
+            let quiet = entry.told_at.is_some_and(|told| now.duration_since(told) < timing.quiet);
+            if quiet { Novelty::Duplicate } else { Novelty::Reminder }
+        }
+        (Status::Active, State::Closed) => open(&mut entry, finding, claim, timing, now),
+    };
+    (novelty, entry)
+}
+
+/// Starts an episode, or counts towards one.
+fn open(entry: &mut Entry, finding: &Finding, claim: &Claim, timing: Timing, now: Timestamp) -> Novelty {
+    if let Some((count, within)) = timing.threshold {
+        push_bounded(&mut entry.window, finding.last_seen, WINDOW_MAX);
+        let newest = entry.window.iter().copied().max().unwrap_or(now);
+        entry.window.retain(|at| newest.duration_since(*at) <= within);
+        if entry.window.len() < count as usize {
+            return Novelty::BelowThreshold;
+        }
+    }
+    let counted = std::mem::take(&mut entry.window);
+    let reopened = entry.closed_at.is_some_and(|at| now.duration_since(at) <= timing.memory);
+    for report in &mut entry.reports {
+        let ours = report.reporter == finding.reporter && (report.id.is_empty() || report.id == finding.id);
+        report.count = if ours { finding.count.max(counted.len() as u64) } else { 0 };
+    }
+    entry.previous = if reopened { std::mem::take(&mut entry.cards) } else { Vec::new() };
+    entry.cards.clear();
+    entry.offers.clear();
+    entry.episode += 1;
+    entry.state = State::Open;
+    entry.severity = claim.severity;
+    entry.first_seen = counted.into_iter().min().unwrap_or(finding.first_seen);
+    (entry.closed_at, entry.told_at, entry.edited_at) = (None, None, None);
+    if reopened { Novelty::Reopened } else { Novelty::New }
+}
+
+/// The same occurrence again, after a failure: what was new about it is still owed.
+fn owed(entry: &Entry, finding: &Finding) -> Option<Novelty> {
+    let owed: &Owed = entry.owed.as_ref()?;
+    let same = owed.reporter == finding.reporter && owed.id == finding.id && owed.revision == finding.revision;
+    same.then_some(owed.novelty)
+}
+
+/// Notes what the reporter says; false where we knew it or know better.
+fn take_report(entry: &mut Entry, finding: &Finding) -> bool {
+    let id = if finding.can_resolve { finding.id.as_str() } else { "" };
+    let at = entry.reports.iter().position(|r| r.reporter == finding.reporter && r.id == id);
+    let Some(at) = at else {
+        let report = Report {
+            reporter: finding.reporter.clone(),
+            id: id.to_owned(),
+            revision: finding.revision,
+            status: finding.status,
+            can_resolve: finding.can_resolve,
+            count: finding.count,
+            link: finding.link.clone(),
+            seen: if finding.can_resolve { Vec::new() } else { vec![finding.id.clone()] },
+        };
+        make_room(&mut entry.reports);
+        entry.reports.push(report);
+        return true;
+    };
+    let report = &mut entry.reports[at];
+    if finding.can_resolve {
+        if finding.revision <= report.revision {
+            return false;
+        }
+    } else {
+        if report.seen.contains(&finding.id) {
+            return false;
+        }
+        push_bounded(&mut report.seen, finding.id.clone(), SEEN_MAX);
+    }
+    report.revision = report.revision.max(finding.revision);
+    report.count = if finding.count > 1 { finding.count } else { report.count + 1 };
+    report.status = finding.status;
+    report.link = finding.link.clone().or_else(|| report.link.take());
+    true
+}
+
+/// Beyond the limit the oldest report goes, one that is over before one that is not.
+fn make_room(reports: &mut Vec<Report>) {
+    if reports.len() >= REPORTS_MAX {
+        let oldest = reports.iter().enumerate().min_by_key(|(_, r)| (r.status == Status::Active, r.revision));
+        if let Some((at, _)) = oldest {
+            reports.remove(at);
+        }
+    }
+}
+
+/// Over when every reporter that can say so says so; acts cannot.
+fn all_resolved(entry: &Entry) -> bool {
+    entry.reports.iter().filter(|r| r.can_resolve).all(|r| r.status == Status::Resolved)
+}
+
+/// Acts have no end: an episode of acts alone closes by itself when none came for the playbook's memory.
+fn close_if_forgotten(entry: &mut Entry, finding: &Finding, memory: SignedDuration) {
+    let acts_only = entry.reports.iter().all(|r| !r.can_resolve);
+    if entry.state == State::Open && acts_only && finding.last_seen.duration_since(entry.last_seen) > memory {
+        (entry.state, entry.closed_at) = (State::Closed, Some(entry.last_seen));
+    }
+}
+
+fn blank(finding: &Finding, claim: &Claim) -> Entry {
+    Entry {
+        schema: SCHEMA,
+        version: 0,
+        fingerprint: claim.fingerprint.clone(),
+        account: finding.account.clone(),
+        region: claim.region.clone(),
+        resource: claim.about.clone(),
+        weakness: claim.weakness.clone(),
+        episode: 0,
+        state: State::Closed,
+        closed_at: None,
+        severity: claim.severity,
+        first_seen: finding.first_seen,
+        last_seen: finding.last_seen,
+        told_at: None,
+        edited_at: None,
+        reports: Vec::new(),
+        window: Vec::new(),
+        cards: Vec::new(),
+        previous: Vec::new(),
+        shown: None,
+        offers: Vec::new(),
+        owed: None,
+        history: Vec::new(),
+    }
+}

@@ -1,0 +1,341 @@
+//! Playbooks: our policy for one kind of finding, as data (`router/playbooks/**/*.toml`).
+//!
+//! A playbook says which findings it claims, how bad they are, what to tell in which language, and which runbook answers
+//! them with which parameters. Everything a parameter takes from an event must match a pattern of the playbook's own,
+//! because an attacker writes events.
+use super::{
+    pattern::Pattern,
+    source::{name_pointer, pattern},
+    written::{Item, Problem, Table, Written},
+};
+use crate::values::{action::Effect, severity::Severity, time, tree::Fields};
+use findings_formatters::view::Locale;
+use jiff::SignedDuration;
+use regex_lite::Regex;
+
+/// A card shows at most so many steps.
+const STEPS_MAX: usize = 4;
+/// SSM refuses longer parameter values (`StartAutomationExecution`, 512 characters).
+pub const VALUE_MAX: usize = 512;
+
+/// What to do about one kind of finding.
+#[derive(Debug)]
+pub struct Playbook {
+    /// Path of its file below the folder, without `.toml`.
+    pub name: String,
+    /// The file, for messages.
+    pub file: String,
+    /// What it detects, one line.
+    pub summary: String,
+    /// The kind of problem; none for the catch-all, which derives it from reporter and type.
+    pub weakness: Option<String>,
+    /// ATT&CK techniques.
+    pub attack: Vec<String>,
+    /// What it claims; none for the catch-all.
+    pub when: Option<Pattern>,
+    /// Overrides the producer's severity.
+    pub severity: Option<Severity>,
+    /// A reminder after this long without telling.
+    pub quiet: SignedDuration,
+    /// An act's episode closes after this long without a new one; a problem that comes back later than this is new.
+    pub memory: SignedDuration,
+    /// What the problem is about.
+    pub about: About,
+    /// Counted only, until so many came.
+    pub threshold: Option<Threshold>,
+    /// English texts.
+    pub tell: Texts,
+    /// Japanese texts.
+    pub tell_ja: Option<Texts>,
+    /// Runbooks that answer it.
+    pub remediate: Vec<Remediate>,
+}
+
+/// What a problem is about: the resource, who did it, or the account as a whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum About {
+    /// The finding's first resource.
+    Resource,
+    /// The actor; the resource where the event names nobody.
+    Actor,
+    /// The account.
+    Account,
+}
+
+/// Tell only when `count` came `within` a time, counted per values of `by`.
+#[derive(Clone, Debug)]
+pub struct Threshold {
+    /// How many.
+    pub count: u32,
+    /// In how long.
+    pub within: SignedDuration,
+    /// JSON Pointers whose values are counted apart; the problem is then about these values.
+    pub by: Vec<String>,
+}
+
+/// What people read: Tera templates that render to plain text.
+#[derive(Clone, Debug, Default)]
+pub struct Texts {
+    /// One line: what happened.
+    pub title: String,
+    /// Why it matters.
+    pub why: String,
+    /// What to do now, at most four steps.
+    pub next: Vec<String>,
+}
+
+/// A runbook that answers the finding.
+#[derive(Clone, Debug)]
+pub struct Remediate {
+    /// The SSM Automation document.
+    pub runbook: String,
+    /// Its parameters, in the playbook's order.
+    pub with: Vec<(String, Value)>,
+    /// How far it reaches.
+    pub effect: Effect,
+    /// The runbook that takes it back.
+    pub undo: Option<(String, Vec<(String, Value)>)>,
+    /// How long the source may take to agree before the card says *applied, not verified*.
+    pub deadline: SignedDuration,
+}
+
+/// Where a parameter's value comes from.
+#[derive(Clone, Debug)]
+pub enum Value {
+    /// A constant list; a single string is a list of one.
+    Constant(Vec<String>),
+    /// A JSON Pointer into the event, accepted only if it matches.
+    At(String, Regex),
+    /// A canonical value of the finding, accepted only if it matches.
+    From(From, Regex),
+}
+
+/// A canonical value of the finding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum From {
+    /// `resource.id`
+    ResourceId,
+    /// `resource.arn`
+    ResourceArn,
+    /// `resource.name`
+    ResourceName,
+    /// `account.id`
+    AccountId,
+    /// `region`
+    Region,
+    /// `actor.name`
+    ActorName,
+    /// `actor.id`
+    ActorId,
+}
+
+impl From {
+    /// All, by their words.
+    pub const WORDS: [(&'static str, Self); 7] = [
+        ("resource.id", Self::ResourceId),
+        ("resource.arn", Self::ResourceArn),
+        ("resource.name", Self::ResourceName),
+        ("account.id", Self::AccountId),
+        ("region", Self::Region),
+        ("actor.name", Self::ActorName),
+        ("actor.id", Self::ActorId),
+    ];
+}
+
+impl Playbook {
+    /// Reads a playbook file; every mistake in it is returned.
+    pub fn parse(name: &str, file: &str, text: &str) -> Result<Self, Vec<Problem>> {
+        let doc = Written::parse(file, text);
+        let root = doc.root();
+        let catch_all = root.get("catch-all").and_then(|c| c.truth()).unwrap_or(false);
+        let text = |key, help| root.need(key, help).and_then(|t| t.text().map(str::to_owned));
+        let summary = text("summary", "say in one line what it detects");
+        let attack = root.get("attack").map(|a| a.texts()).unwrap_or_default();
+        let (mut weakness, mut when) = (None, None);
+        if catch_all {
+            if let Some(item) = root.get("when") {
+                item.fail("a catch-all claims what nobody else does", "leave `when` out");
+            }
+        } else {
+            weakness = root.need("weakness", "the kind of problem, for example \"s3-bucket-public\"").and_then(|w| w.parse(kebab));
+            when = root.need("when", "an EventBridge event pattern that names the kind of finding").and_then(|w| pattern(&w));
+        }
+        let judge = Judge::read(root.get("judge"));
+        let (tell, tell_ja) = root
+            .need("tell", "what to say: title, why, next")
+            .and_then(|t| t.table())
+            .map(|table| {
+                let ja = table.get("ja").and_then(|j| j.table()).map(Texts::read);
+                (Texts::read(table), ja)
+            })
+            .unwrap_or_default();
+        let remediate = root.get("remediate").map(|r| r.list()).unwrap_or_default();
+        let remediate = remediate.iter().filter_map(|r| Remediate::read(r.table()?)).collect();
+        root.finish();
+        let problems = doc.problems();
+        let summary = match summary {
+            Some(summary) if problems.is_empty() => summary,
+            _ => return Err(problems),
+        };
+        Ok(Self {
+            name: name.to_owned(),
+            file: file.to_owned(),
+            summary,
+            weakness,
+            attack,
+            when,
+            severity: judge.severity,
+            quiet: judge.quiet,
+            memory: judge.memory,
+            about: judge.about,
+            threshold: judge.threshold,
+            tell,
+            tell_ja,
+            remediate,
+        })
+    }
+
+    /// The texts in a language; English where there is no translation.
+    pub fn texts(&self, locale: Locale) -> &Texts {
+        match locale {
+            Locale::Ja => self.tell_ja.as_ref().unwrap_or(&self.tell),
+            Locale::En => &self.tell,
+        }
+    }
+
+    /// Names every field that deciding touches (what is only shown is read later, when it is shown).
+    pub fn name_fields(&self, fields: &mut Fields) {
+        for pointer in self.threshold.iter().flat_map(|t| &t.by) {
+            name_pointer(fields, pointer);
+        }
+        for (_, value) in self.remediate.iter().flat_map(|r| &r.with) {
+            if let Value::At(pointer, _) = value {
+                name_pointer(fields, pointer);
+            }
+        }
+    }
+}
+
+struct Judge {
+    severity: Option<Severity>,
+    quiet: SignedDuration,
+    memory: SignedDuration,
+    about: About,
+    threshold: Option<Threshold>,
+}
+
+impl Judge {
+    fn read(item: Option<Item<'_>>) -> Self {
+        let day = SignedDuration::from_hours(24);
+        let mut judge = Self { severity: None, quiet: day, memory: day, about: About::Resource, threshold: None };
+        let Some(table) = item.and_then(|i| i.table()) else { return judge };
+        judge.severity = table.get("severity").and_then(|s| s.parse(str::parse));
+        judge.quiet = table.get("quiet").and_then(|q| q.parse(time::parse_duration)).unwrap_or(day);
+        judge.memory = table.get("memory").and_then(|m| m.parse(time::parse_duration)).unwrap_or(day);
+        let about = [("resource", About::Resource), ("actor", About::Actor), ("account", About::Account)];
+        judge.about = table.get("about").and_then(|a| a.word(&about)).unwrap_or(About::Resource);
+        judge.threshold = table.get("threshold").and_then(|t| t.table()).and_then(|table| {
+            let count = table.need("count", "how many").and_then(|c| c.whole(2, 1_000));
+            let within = table.need("within", "in how long, for example \"10m\"").and_then(|w| w.parse(time::parse_duration));
+            let by = table.get("by").map(|b| b.list().iter().filter_map(pointer).collect()).unwrap_or_default();
+            table.finish();
+            Some(Threshold { count: count?, within: within?, by })
+        });
+        table.finish();
+        judge
+    }
+}
+
+impl Texts {
+    fn read(table: Table<'_>) -> Self {
+        let text = |key, help| table.need(key, help).and_then(|t| t.text().map(str::to_owned)).unwrap_or_default();
+        let title = text("title", "one line: what happened");
+        let why = text("why", "one or two sentences: why it matters");
+        let next = table.need("next", "what to do now, at most four steps");
+        let steps = next.as_ref().map(Item::texts).unwrap_or_default();
+        if steps.len() > STEPS_MAX
+            && let Some(next) = next
+        {
+            next.fail(format!("{} steps; a card shows at most {STEPS_MAX}", steps.len()), "keep the ones that matter at 3 a.m.");
+        }
+        // The other language lives in a table inside this one.
+        let _ = table.get("ja");
+        table.finish();
+        Self { title, why, next: steps }
+    }
+}
+
+impl Remediate {
+    fn read(table: Table<'_>) -> Option<Self> {
+        let runbook = table.need("runbook", "the name of an SSM Automation document").and_then(|r| r.parse(document_name));
+        let with = table.get("with").and_then(|w| w.table()).map(|w| values(&w)).unwrap_or_default();
+        let effect = table.need("effect", "harmless, reversible, disruptive or destructive").and_then(|e| e.word(&Effect::WORDS));
+        let undo = table.get("undo").and_then(|u| u.table()).and_then(|undo| {
+            let runbook = undo.need("runbook", "the runbook that takes it back").and_then(|r| r.parse(document_name));
+            let with = undo.get("with").and_then(|w| w.table()).map(|w| values(&w)).unwrap_or_default();
+            undo.finish();
+            Some((runbook?, with))
+        });
+        let deadline = table.get("deadline").and_then(|d| d.parse(time::parse_duration));
+        table.finish();
+        Some(Self { runbook: runbook?, with, effect: effect?, undo, deadline: deadline.unwrap_or(SignedDuration::from_hours(24)) })
+    }
+}
+
+fn values(table: &Table<'_>) -> Vec<(String, Value)> {
+    table.entries().into_iter().filter_map(|(name, item)| Some((name, value(&item)?))).collect()
+}
+
+fn value(item: &Item<'_>) -> Option<Value> {
+    if !item.is_table() {
+        let constants = item.texts();
+        if constants.iter().any(|c| c.chars().count() > VALUE_MAX) {
+            item.fail(format!("a value is longer than {VALUE_MAX} characters, which SSM refuses"), "");
+        }
+        return Some(Value::Constant(constants));
+    }
+    let table = item.table()?;
+    let help = "events are written by attackers: say what the value must look like, anchored with ^ and $";
+    let must = table.need("pattern", help).and_then(|p| p.parse(anchored));
+    let at = table.get("at").and_then(|a| pointer(&a));
+    let from = table.get("from").and_then(|f| f.word(&From::WORDS));
+    table.finish();
+    match (at, from, must) {
+        (Some(at), None, Some(must)) => Some(Value::At(at, must)),
+        (None, Some(from), Some(must)) => Some(Value::From(from, must)),
+        (None, None, _) => {
+            item.fail("says nowhere where the value comes from", "write `at = \"/detail/…\"` or `from = \"resource.id\"`");
+            None
+        }
+        (Some(_), Some(_), _) => {
+            item.fail("has both `at` and `from`", "keep one");
+            None
+        }
+        _ => None,
+    }
+}
+
+fn anchored(text: &str) -> Result<Regex, String> {
+    if !(text.starts_with('^') && text.ends_with('$')) {
+        return Err(format!("the pattern {text:?} accepts values that only contain what is wanted; anchor it with ^ and $"));
+    }
+    Regex::new(text).map_err(|e| format!("not a regular expression: {e}"))
+}
+
+fn pointer(item: &Item<'_>) -> Option<String> {
+    item.parse(|text| {
+        if text.starts_with('/') { Ok(text.to_owned()) } else { Err(format!("{text:?} is not a JSON Pointer; write for example \"/detail/{text}\"")) }
+    })
+}
+
+/// `[a-zA-Z0-9_\-.:/]{3,128}` (the SSM API's own pattern for `DocumentName`).
+fn document_name(text: &str) -> Result<String, String> {
+    let good = (3..=128).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.:/".contains(&b));
+    if good { Ok(text.to_owned()) } else { Err(format!("{text:?} is not the name of an SSM document (3 to 128 of a-z A-Z 0-9 _ - . : /)")) }
+}
+
+fn kebab(text: &str) -> Result<String, String> {
+    let good = !text.is_empty()
+        && text.split('-').all(|word| !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit()));
+    if good { Ok(text.to_owned()) } else { Err(format!("{text:?} is not in kebab-case; write for example \"s3-bucket-public\"")) }
+}

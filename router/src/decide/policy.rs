@@ -1,0 +1,281 @@
+//! The policy: every source, playbook and adjustment, compiled into one matcher; and what it makes of an event.
+//!
+//! Loading reports every problem of every file; nothing runs on a policy that has one.
+use super::{
+    carrier::{self, Envelope},
+    config::{Change, Config},
+    pattern::{Pattern, PatternSet},
+    playbook::{About, Playbook},
+    source::{self, FINDINGS_MAX, Source},
+    written::Problem,
+};
+use crate::values::{
+    finding::{ActorKind, Finding, Resource},
+    tree::{Fields, Node},
+    verdict::{Claim, Verdict},
+};
+use crate::decide::identity;
+use jiff::Timestamp;
+use sha2::{Digest, Sha256};
+use std::{collections::BTreeMap, fmt::Write, ops::Range};
+
+mod shipped {
+    #![allow(missing_docs, unreachable_pub, reason = "written by build.rs")]
+    include!(concat!(env!("OUT_DIR"), "/shipped.rs"));
+}
+
+/// A file of the policy: which kind, its name, and what it says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PolicyFile {
+    /// Path below its folder without `.toml`; a user's file of the same name replaces the shipped one.
+    pub name: String,
+    /// The path as the user knows it, for messages.
+    pub path: String,
+    /// Its text.
+    pub text: String,
+}
+
+/// The user's own policy files.
+#[derive(Clone, Debug, Default)]
+pub struct UserFiles {
+    /// Sources.
+    pub sources: Vec<PolicyFile>,
+    /// Playbooks.
+    pub playbooks: Vec<PolicyFile>,
+}
+
+/// Everything that decides, compiled.
+pub struct Policy {
+    /// How events are read.
+    pub sources: Vec<Source>,
+    /// What to do about findings.
+    pub playbooks: Vec<Playbook>,
+    /// The user's configuration.
+    pub config: Config,
+    /// The playbook for findings that nobody claims.
+    catch_all: usize,
+    /// All patterns: the sources', the playbooks', the adjustments', in this order.
+    set: PatternSet,
+    claims: Vec<usize>,
+    /// Every field that deciding touches.
+    fields: Fields,
+}
+
+/// A finding with what the policy makes of it.
+pub struct Judged<'a> {
+    /// The finding.
+    pub finding: Finding,
+    /// What the policy makes of it.
+    pub verdict: Verdict,
+    /// The event, reduced to this finding and to the fields that deciding touches.
+    pub tree: Node<'a>,
+    /// Which element of the event's list it is, and the list.
+    pub element: Option<(String, usize)>,
+}
+
+/// What the policy makes of an event.
+pub enum Examined<'a> {
+    /// It holds no finding: why.
+    Ignored(String),
+    /// Its findings, in the event's order.
+    Findings(Vec<Judged<'a>>),
+}
+
+impl Policy {
+    /// Reads and compiles the shipped policy with the user's files over it. Every problem of every file is returned.
+    pub fn load(config: Config, user: &UserFiles) -> Result<Self, Vec<Problem>> {
+        let mut problems = Vec::new();
+        let sources = merge("sources", shipped::SOURCES, &user.sources);
+        let sources = read_all(&sources, &mut problems, Source::parse);
+        let playbooks = merge("playbooks", shipped::PLAYBOOKS, &user.playbooks);
+        let playbooks = read_all(&playbooks, &mut problems, Playbook::parse);
+        let general: Vec<usize> = (0..playbooks.len()).filter(|i| playbooks[*i].when.is_none()).collect();
+        if general.len() != 1 && problems.is_empty() {
+            let names = general.iter().map(|i| playbooks[*i].file.clone()).collect::<Vec<_>>().join(", ");
+            problems.push(Problem {
+                file: names,
+                line: None,
+                what: format!("{} playbooks have `catch-all = true`; there must be exactly one", general.len()),
+                help: "to replace the shipped one, name yours `catch-all.toml`".to_owned(),
+            });
+        }
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        Ok(Self::compile(sources, playbooks, config, general.first().copied().unwrap_or_default()))
+    }
+
+    fn compile(sources: Vec<Source>, playbooks: Vec<Playbook>, config: Config, catch_all: usize) -> Self {
+        let claims: Vec<usize> = (0..playbooks.len()).filter(|i| playbooks[*i].when.is_some()).collect();
+        let patterns: Vec<Pattern> = sources
+            .iter()
+            .map(|s| s.when.clone())
+            .chain(playbooks.iter().filter_map(|p| p.when.clone()))
+            .chain(config.adjustments.iter().map(|a| a.when.clone()))
+            .collect();
+        let set = PatternSet::new(patterns);
+        let mut fields = set.fields();
+        carrier::name_fields(&mut fields);
+        sources.iter().for_each(|s| s.name_fields(&mut fields));
+        playbooks.iter().for_each(|p| p.name_fields(&mut fields));
+        for path in config.routes.iter().filter_map(|r| r.when.as_ref()).flat_map(Pattern::paths) {
+            fields.insert(path.iter().map(AsRef::as_ref));
+        }
+        Self { sources, playbooks, config, catch_all, set, claims, fields }
+    }
+
+    /// Every field that deciding touches: what to read of an event.
+    pub fn fields(&self) -> &Fields {
+        &self.fields
+    }
+
+    fn range_of_playbooks(&self) -> Range<usize> {
+        self.sources.len()..self.sources.len() + self.claims.len()
+    }
+
+    /// The sources that read an event, by name; the first one does.
+    pub fn sources_of(&self, tree: &Node<'_>) -> Vec<&str> {
+        self.set.matches(tree).into_iter().filter_map(|i| self.sources.get(i)).map(|s| s.name.as_str()).collect()
+    }
+
+    /// What the policy makes of an event.
+    pub fn examine<'a>(&self, mut envelope: Envelope<'a>, now: Timestamp) -> (Envelope<'a>, Examined<'a>) {
+        let matched = self.set.matches(&envelope.tree);
+        let Some(source) = matched.first().and_then(|i| self.sources.get(*i)) else {
+            let reason = format!("no source reads events of {} with detail-type {:?}", envelope.source, envelope.detail_type);
+            return (envelope, Examined::Ignored(reason));
+        };
+        let range = self.range_of_playbooks();
+        if source.ignore_unclaimed && source.each.is_none() && !matched.iter().any(|i| range.contains(i)) {
+            let reason = "no playbook claims this record".to_owned();
+            return (envelope, Examined::Ignored(reason));
+        }
+        let mut tree = std::mem::replace(&mut envelope.tree, Node::Null);
+        let Some(each) = &source.each else {
+            let judged = self.judge(source, &envelope, tree, &matched, None, now);
+            return (envelope, Examined::Findings(vec![judged]));
+        };
+        let elements = source::elements(&mut tree, each);
+        if elements.is_empty() {
+            let reason = format!("{each} is empty or not a list: there is no finding in this event");
+            return (envelope, Examined::Ignored(reason));
+        }
+        let judged = elements.into_iter().take(FINDINGS_MAX).enumerate().map(|(i, element)| {
+            let mut one = tree.clone();
+            source::put_element(&mut one, each, element);
+            let matched = self.set.matches(&one);
+            self.judge(source, &envelope, one, &matched, Some((each.clone(), i)), now)
+        });
+        let judged = judged.collect();
+        (envelope, Examined::Findings(judged))
+    }
+
+    fn judge<'a>(
+        &self,
+        source: &Source,
+        envelope: &Envelope<'_>,
+        tree: Node<'a>,
+        matched: &[usize],
+        element: Option<(String, usize)>,
+        now: Timestamp,
+    ) -> Judged<'a> {
+        let finding = source.read(envelope, &tree, now);
+        let range = self.range_of_playbooks();
+        let mut claims: Vec<usize> = matched.iter().filter(|i| range.contains(i)).map(|i| self.claims[i - range.start]).collect();
+        // The most severe claims it, then the more specific, then the name, so that the order never depends on files.
+        claims.sort_by_key(|i| {
+            let playbook = &self.playbooks[*i];
+            let severity = playbook.severity.unwrap_or(finding.severity);
+            let conditions = playbook.when.as_ref().map_or(0, Pattern::conditions);
+            (std::cmp::Reverse((severity, conditions)), playbook.name.as_str())
+        });
+        let verdict = match claims.split_first() {
+            None if source.ignore_unclaimed => Verdict::Ignored("no playbook claims this record".to_owned()),
+            None => self.claim(&finding, &tree, self.catch_all, &[], matched, now),
+            Some((first, also)) => self.claim(&finding, &tree, *first, also, matched, now),
+        };
+        Judged { finding, verdict, tree, element }
+    }
+
+    fn claim(&self, finding: &Finding, tree: &Node<'_>, index: usize, also: &[usize], matched: &[usize], now: Timestamp) -> Verdict {
+        let playbook = &self.playbooks[index];
+        let mut severity = playbook.severity.unwrap_or(finding.severity);
+        let mut notes = Vec::new();
+        let adjustments = matched.iter().filter_map(|i| self.config.adjustments.get(i.checked_sub(self.range_of_playbooks().end)?));
+        for adjust in adjustments {
+            match &adjust.change {
+                Change::Suppress(until) if now < *until => {
+                    return Verdict::Suppressed(format!("{} (until {until})", adjust.reason));
+                }
+                Change::Suppress(_) => continue,
+                Change::Move(steps) => severity = severity.moved(*steps),
+                Change::Set(to) => severity = *to,
+            }
+            notes.push(format!("severity {severity}: {}", adjust.reason));
+        }
+        let weakness = playbook.weakness.clone().unwrap_or_else(|| format!("{}:{}", finding.reporter, finding.kind));
+        let about = about(playbook.about, finding);
+        let region = (!identity::is_global(&about.kind)).then(|| finding.region.clone());
+        let by = playbook.threshold.iter().flat_map(|t| &t.by).map(|p| tree.text_at(p).unwrap_or_default());
+        let fingerprint = fingerprint(&finding.account, region.as_deref(), &about, &weakness, by);
+        Verdict::Claimed(Claim { playbook: index, severity, weakness, about, region, fingerprint, also: also.to_vec(), notes })
+    }
+}
+
+fn merge(folder: &str, shipped: &[(&str, &str)], user: &[PolicyFile]) -> Vec<PolicyFile> {
+    let shipped = shipped.iter().map(|(name, text)| PolicyFile {
+        name: (*name).to_owned(),
+        path: format!("router/{folder}/{name}.toml"),
+        text: (*text).to_owned(),
+    });
+    let files: BTreeMap<String, PolicyFile> = shipped.chain(user.iter().cloned()).map(|f| (f.name.clone(), f)).collect();
+    files.into_values().collect()
+}
+
+fn read_all<T>(files: &[PolicyFile], problems: &mut Vec<Problem>, parse: impl Fn(&str, &str, &str) -> Result<T, Vec<Problem>>) -> Vec<T> {
+    files
+        .iter()
+        .filter_map(|f| parse(&f.name, &f.path, &f.text).map_err(|more| problems.extend(more)).ok())
+        .collect()
+}
+
+/// What the problem is about.
+fn about(about: About, finding: &Finding) -> Resource {
+    let first = || finding.resources.first().cloned().unwrap_or_else(|| source::account_resource(&finding.account));
+    match (about, &finding.actor) {
+        (About::Account, _) => source::account_resource(&finding.account),
+        (About::Actor, Some(actor)) => {
+            let kind = match actor.kind {
+                ActorKind::Root => return source::account_resource(&finding.account),
+                ActorKind::IamUser => "AwsIamUser",
+                ActorKind::RoleSession => "AwsIamRole",
+                _ => "Principal",
+            };
+            Resource {
+                kind: kind.into(),
+                id: actor.id.clone(),
+                arn: None,
+                name: Some(actor.name.clone()),
+                account: actor.account.clone().filter(|a| *a != finding.account),
+                tags: Vec::new(),
+            }
+        }
+        (About::Resource | About::Actor, _) => first(),
+    }
+}
+
+/// Equal for the same problem, whoever reports it. Events are written by attackers, so the hash resists collisions; 128
+/// bits of it are plenty for a name.
+fn fingerprint<'b>(account: &str, region: Option<&str>, about: &Resource, weakness: &str, by: impl Iterator<Item = &'b str>) -> String {
+    let owner = about.account.as_deref().unwrap_or(account);
+    let parts = [owner, region.unwrap_or_default(), &about.kind, &about.id, weakness];
+    let mut hash = Sha256::new();
+    for part in parts.into_iter().chain(by) {
+        hash.update((part.len() as u64).to_le_bytes());
+        hash.update(part);
+    }
+    hash.finalize().iter().take(16).fold(String::with_capacity(32), |mut out, byte| {
+        _ = write!(out, "{byte:02x}");
+        out
+    })
+}

@@ -1,0 +1,214 @@
+//! Rails: the limits that stop a remediation. They fail closed: what is not known is not allowed.
+//!
+//! Proposing is only words, so a proposal needs nothing but parameters that bind; everything that could start passes
+//! every rail, and the first one that stops it is named on the card with what would let it through.
+use super::{
+    config::{Config, Remediation},
+    playbook::{self, Playbook, VALUE_MAX, Value},
+};
+use crate::values::{
+    action::{Effect, Mode, Remediate, Stop},
+    entry::Tally,
+    finding::{Finding, Resource},
+    tree::Node,
+    verdict::Claim,
+};
+use jiff::Timestamp;
+use std::collections::BTreeMap;
+use uuid::Uuid;
+
+/// The name space of client tokens (a random UUID, fixed for ever).
+const TOKENS: Uuid = Uuid::from_u128(0x9a1c_6f1e_53b0_4d0e_8c3e_2f0a_77d1_c5b4);
+
+/// What a remediation is about.
+pub struct Case<'a> {
+    /// The user's configuration.
+    pub config: &'a Config,
+    /// The playbook that claims the finding.
+    pub playbook: &'a Playbook,
+    /// The finding.
+    pub finding: &'a Finding,
+    /// The verdict.
+    pub claim: &'a Claim,
+    /// The event.
+    pub tree: &'a Node<'a>,
+    /// Which round.
+    pub episode: u32,
+    /// The clock.
+    pub now: Timestamp,
+}
+
+/// The tally that counts a runbook's starts in an account.
+pub fn tally_key(runbook: &str, account: &str) -> String {
+    format!("starts/{runbook}/{account}")
+}
+
+/// Binds a playbook's remediation to the finding and passes it through the rails. `starts` counts what was started before,
+/// and is counted up where this one may start. None where nothing is to be offered at all.
+pub fn pass(case: &Case<'_>, remediate: &playbook::Remediate, starts: &mut Tally) -> Option<Remediate> {
+    // Samples, drills and replays are never remediated, not even in words.
+    if case.finding.exercise.is_some() {
+        return None;
+    }
+    let (bound, unbound) = match bind(case, &remediate.with) {
+        Ok(parameters) => (parameters, None),
+        Err(stop) => (BTreeMap::new(), Some(stop)),
+    };
+    let mode = mode(case);
+    if mode == Mode::Off {
+        return None;
+    }
+    let rails = &case.config.remediation;
+    let starts_something = mode >= Mode::Approve;
+    let stopped = unbound.or_else(|| starts_something.then(|| stop(case, remediate, rails, starts)).flatten());
+    if mode == Mode::Automatic && stopped.is_none() {
+        starts.add(case.now, &case.claim.about.id);
+    }
+    let attempt = 1;
+    let token = format!("{}/{}/{}/{attempt}", case.claim.fingerprint, case.episode, remediate.runbook);
+    Some(Remediate {
+        runbook: remediate.runbook.clone(),
+        account: case.claim.about.account.clone().unwrap_or_else(|| case.finding.account.clone()),
+        region: case.finding.region.clone(),
+        parameters: bound,
+        mode,
+        effect: remediate.effect,
+        client_token: Uuid::new_v5(&TOKENS, token.as_bytes()).to_string(),
+        stopped,
+        undo: remediate.undo.is_some(),
+    })
+}
+
+/// The playbook's mode wins over the environment's, that over the general one; a dry run wins over all.
+fn mode(case: &Case<'_>) -> Mode {
+    let rails = &case.config.remediation;
+    let environment = case.config.account(&case.finding.account).and_then(|a| a.environment.as_ref());
+    let mode = rails.playbooks.get(&case.playbook.name);
+    let mode = mode.or_else(|| rails.environments.get(environment?)).copied().unwrap_or(rails.mode);
+    let owned_by_code = case.claim.about.tags.iter().any(|(key, _)| rails.propose_tags.contains(key));
+    if rails.dry_run || owned_by_code { mode.min(Mode::Propose) } else { mode }
+}
+
+/// The first rail that stops it.
+fn stop(case: &Case<'_>, remediate: &playbook::Remediate, rails: &Remediation, starts: &Tally) -> Option<Stop> {
+    let (finding, about) = (case.finding, &case.claim.about);
+    let no = |rail: &str, reason: String| Some(Stop { rail: rail.to_owned(), reason });
+    if rails.kill_switch {
+        return no("kill-switch", "the kill switch is on".to_owned());
+    }
+    let Some(account) = case.config.account(&finding.account) else {
+        return no("accounts", format!("account {} is not in the account directory", finding.account));
+    };
+    if !rails.accounts.contains(&finding.account) {
+        return no("accounts", format!("account {} is not in remediation.accounts", finding.account));
+    }
+    if !rails.regions.is_empty() && !rails.regions.contains(&finding.region) {
+        return no("regions", format!("{} is not in remediation.regions", finding.region));
+    }
+    if !rails.runbooks.is_empty() && !rails.runbooks.contains(&remediate.runbook) {
+        return no("runbooks", format!("{} is not in remediation.runbooks", remediate.runbook));
+    }
+    if case.claim.severity < rails.min_severity {
+        return no("severity", format!("{} is below remediation.min-severity ({})", case.claim.severity, rails.min_severity));
+    }
+    let environment = account.environment.as_deref().unwrap_or("*");
+    let most = rails.effects.get(environment).or_else(|| rails.effects.get("*"));
+    let most = most.copied().unwrap_or(Effect::Harmless);
+    if remediate.effect > most {
+        let (effect, most) = (remediate.effect.as_str(), most.as_str());
+        return no("effect", format!("its effect is {effect}; environment {environment} allows {most} at most"));
+    }
+    if let Some(name) = protected(rails, about) {
+        return no("protected", format!("{} is protected by {name}", about.id));
+    }
+    let since = |span| case.now.saturating_sub(span).unwrap_or(Timestamp::MIN);
+    if starts.items.iter().any(|(at, id)| *id == about.id && *at > since(rails.cooldown)) {
+        return no("cooldown", format!("{} was remediated less than {:#} ago", about.id, rails.cooldown));
+    }
+    let spent = starts.items.iter().filter(|(at, _)| *at > since(rails.budget_within)).count();
+    if spent >= rails.budget as usize {
+        return no("budget", format!("{spent} starts in the last {:#}; the budget is {}", rails.budget_within, rails.budget));
+    }
+    None
+}
+
+fn protected<'r>(rails: &'r Remediation, about: &Resource) -> Option<&'r str> {
+    let ids = [Some(about.id.as_str()), about.arn.as_deref(), about.name.as_deref()];
+    let by_id = rails.protected.iter().find(|p| ids.iter().flatten().any(|id| like(p, id)));
+    let by_tag = rails.protected_tags.iter().find(|wanted| {
+        about.tags.iter().any(|(key, value)| wanted.split_once('=').map_or(*wanted == key, |(k, v)| k == key && v == value))
+    });
+    by_id.or(by_tag).map(String::as_str)
+}
+
+/// `*` stands for anything.
+fn like(pattern: &str, text: &str) -> bool {
+    let mut parts = pattern.split('*');
+    let Some(mut rest) = parts.next().and_then(|first| text.strip_prefix(first)) else { return false };
+    let mut parts: Vec<&str> = parts.collect();
+    let Some(last) = parts.pop() else { return rest.is_empty() };
+    for part in parts {
+        match rest.find(part) {
+            Some(at) => rest = &rest[at + part.len()..],
+            None => return false,
+        }
+    }
+    rest.ends_with(last)
+}
+
+fn bind(case: &Case<'_>, with: &[(String, Value)]) -> Result<BTreeMap<String, Vec<String>>, Stop> {
+    with.iter()
+        .map(|(name, value)| {
+            let (found, must) = match value {
+                Value::Constant(list) => return Ok((name.clone(), list.clone())),
+                Value::At(pointer, must) => (case.tree.text_at(pointer).map(str::to_owned), must),
+                Value::From(from, must) => (canonical(case, *from), must),
+            };
+            let stop = |reason| Err(Stop { rail: "parameters".to_owned(), reason });
+            match found {
+                None => stop(format!("{name} has no value in this finding")),
+                Some(found) if found.chars().count() > VALUE_MAX => stop(format!("{name} is longer than {VALUE_MAX} characters")),
+                Some(found) if !must.is_match(&found) => {
+                    stop(format!("{name} does not look right: {:?} does not match {must}", super::source::cut(&found, 60)))
+                }
+                Some(found) => Ok((name.clone(), vec![found])),
+            }
+        })
+        .collect()
+}
+
+fn canonical(case: &Case<'_>, from: playbook::From) -> Option<String> {
+    use playbook::From;
+    let (finding, about) = (case.finding, &case.claim.about);
+    match from {
+        From::ResourceId => Some(about.id.clone()),
+        From::ResourceArn => about.arn.clone(),
+        From::ResourceName => about.name.clone().or_else(|| Some(about.id.clone())),
+        From::AccountId => Some(finding.account.clone()),
+        From::Region => Some(finding.region.clone()),
+        From::ActorName => finding.actor.as_ref().map(|a| a.name.clone()),
+        From::ActorId => finding.actor.as_ref().map(|a| a.id.clone()),
+    }
+    .filter(|v| !v.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::like;
+
+    #[test]
+    fn a_star_stands_for_anything() {
+        for (pattern, text, expected) in [
+            ("i-1", "i-1", true),
+            ("i-1", "i-12", false),
+            ("arn:aws:s3:::prod-*", "arn:aws:s3:::prod-logs", true),
+            ("*-logs", "prod-logs", true),
+            ("*", "", true),
+            ("a*a", "a", false),
+            ("a*b*c", "axxbxxc", true),
+            ("a*b*c", "axxcxxb", false),
+        ] {
+            assert_eq!(like(pattern, text), expected, "{pattern} {text}");
+        }
+    }
+}

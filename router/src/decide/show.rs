@@ -1,0 +1,166 @@
+//! What people see: the texts of a playbook for a finding, and the view that a formatter renders.
+use super::{config::Config, plan::Facts};
+use crate::values::{
+    entry::{Entry, Shown, State, Tally},
+    finding::{Finding, Status},
+    verdict::{Claim, Novelty},
+};
+use crate::decide::identity;
+use findings_formatters::{
+    Texts,
+    view::{AccountView, ActorView, Kind, RemediationView, ReporterView, ResourceView, StormView, View},
+};
+use serde_json::{Value, json};
+
+/// Everything that a text template of a playbook can name, from a finding and its event.
+pub fn context(config: &Config, finding: &Finding, claim: &Claim, event: &Value) -> Value {
+    let known = config.account(&finding.account).and_then(|a| a.name.as_deref());
+    let about = &claim.about;
+    json!({
+        "resource": {
+            "type": about.kind, "id": about.id, "name": about.name.as_deref().unwrap_or(&about.id),
+            "arn": about.arn.as_deref().unwrap_or(&about.id), "account": about.account.as_deref().unwrap_or(&finding.account),
+        },
+        "actor": finding.actor.as_ref().map(|a| json!({
+            "kind": a.kind, "id": a.id, "name": a.name, "account": a.account, "source_ip": a.source_ip,
+        })),
+        "account": { "id": finding.account, "name": known.unwrap_or(&finding.account) },
+        "region": finding.region,
+        "finding": {
+            "type": finding.kind, "title": finding.title, "description": finding.description,
+            "severity": claim.severity.as_str(), "reporter": finding.reporter, "count": finding.count,
+        },
+        "detail": event.get("detail").cloned().unwrap_or(Value::Null),
+    })
+}
+
+/// Renders a playbook's texts. A text that does not render must not lose the finding: the producer's own title stands in
+/// for it, and the mistake is returned beside it.
+pub fn shown(facts: &Facts<'_>, names: &dyn Fn(usize) -> String, context: &Value, texts: &Texts) -> (Shown, Vec<String>) {
+    let (finding, claim) = (facts.finding, facts.claim);
+    let tell = facts.playbook.texts(facts.config.locale);
+    let mut mistakes = Vec::new();
+    let mut render = |what: &str, template: &str| {
+        let name = format!("{} ({what})", facts.playbook.file);
+        texts.render(&name, template, context).map_err(|e| mistakes.push(e.to_string())).ok()
+    };
+    let shown = Shown {
+        playbook: facts.playbook.name.clone(),
+        also: claim.also.iter().map(|i| names(*i)).collect(),
+        title: render("title", &tell.title).unwrap_or_else(|| finding.title.clone()),
+        why: render("why", &tell.why).unwrap_or_else(|| finding.description.clone()),
+        next: tell.next.iter().filter_map(|step| render("next", step)).collect(),
+        finding_type: finding.kind.clone(),
+        actor: finding.actor.clone(),
+        more_resources: finding.resources.len().saturating_sub(1),
+        signals: finding.signals.clone(),
+        exercise: finding.exercise.map(|e| format!("{e:?}").to_lowercase()),
+    };
+    (shown, mistakes)
+}
+
+/// The view of an entry's card, as it stands.
+pub fn view(config: &Config, entry: &Entry, kind: Kind, novelty: Novelty, before: Option<&Entry>, storm: Option<&Tally>) -> View {
+    let blank = Shown {
+        playbook: String::new(),
+        also: Vec::new(),
+        title: entry.weakness.clone(),
+        why: String::new(),
+        next: Vec::new(),
+        finding_type: entry.weakness.clone(),
+        actor: None,
+        more_resources: 0,
+        signals: Vec::new(),
+        exercise: None,
+    };
+    let shown = entry.shown.as_ref().unwrap_or(&blank);
+    let known = config.account(&entry.account);
+    let region = entry.region.as_deref();
+    View {
+        kind,
+        locale: config.locale,
+        title: shown.title.clone(),
+        why: shown.why.clone(),
+        next: shown.next.clone(),
+        severity: entry.severity.as_str().to_owned(),
+        severity_before: before.filter(|_| novelty == Novelty::Escalated).map(|b| b.severity.as_str().to_owned()),
+        resolved: entry.state == State::Closed,
+        novelty: novelty.as_str().to_owned(),
+        exercise: shown.exercise.clone(),
+        account: AccountView {
+            id: entry.account.clone(),
+            name: known.and_then(|a| a.name.clone()),
+            environment: known.and_then(|a| a.environment.clone()),
+            owner: known.and_then(|a| a.owner.clone()),
+        },
+        region: entry.region.clone(),
+        resource: ResourceView {
+            kind: entry.resource.kind.to_string(),
+            id: entry.resource.id.clone(),
+            name: entry.resource.name.clone().unwrap_or_else(|| entry.resource.id.clone()),
+            link: identity::console_link(&entry.resource, &entry.account, region.unwrap_or("us-east-1")),
+        },
+        more_resources: shown.more_resources,
+        actor: shown.actor.as_ref().map(|a| ActorView {
+            kind: json!(a.kind).as_str().unwrap_or_default().to_owned(),
+            name: a.name.clone(),
+            source_ip: a.source_ip.clone(),
+        }),
+        first_seen: entry.first_seen.as_second(),
+        last_seen: entry.last_seen.as_second(),
+        count: entry.reports.iter().map(|r| r.count).sum::<u64>().max(1),
+        reporters: reporters(entry),
+        finding_type: shown.finding_type.clone(),
+        signals: shown.signals.clone(),
+        also: shown.also.clone(),
+        remediations: entry.offers.iter().map(offered).collect(),
+        previous: entry.previous.iter().find_map(|c| c.link.clone()),
+        fingerprint: entry.fingerprint.clone(),
+        playbook: shown.playbook.clone(),
+        mentions: Vec::new(),
+        storm: storm.map(|t| StormView {
+            count: t.items.len() as u64,
+            minutes: u64::try_from(config.storm.window.as_mins()).unwrap_or_default(),
+        }),
+    }
+}
+
+/// Each reporter once: over when all that it reports is over.
+fn reporters(entry: &Entry) -> Vec<ReporterView> {
+    let mut list: Vec<ReporterView> = Vec::new();
+    for report in entry.reports.iter().filter(|r| r.count > 0) {
+        let resolved = report.status == Status::Resolved;
+        match list.iter_mut().find(|r| r.name == report.reporter) {
+            Some(known) => known.resolved &= resolved,
+            None => list.push(ReporterView { name: report.reporter.clone(), resolved, link: report.link.clone() }),
+        }
+    }
+    list
+}
+
+fn offered(offer: &crate::values::entry::Offer) -> RemediationView {
+    RemediationView {
+        runbook: offer.runbook.clone(),
+        effect: offer.effect.clone(),
+        mode: offer.mode.clone(),
+        parameters: offer.parameters.clone(),
+        stopped: offer.stopped.clone(),
+        undo: offer.undo,
+    }
+}
+
+/// The event as a template sees it: only the finding at hand, where the event carries many.
+pub fn event_of(text: &str, element: Option<&(String, usize)>) -> Value {
+    let mut event: Value = serde_json::from_str(text).unwrap_or(Value::Null);
+    if let Some((pointer, index)) = element
+        && let Some(list) = event.pointer_mut(pointer)
+    {
+        let one = match list {
+            Value::Array(items) if *index < items.len() => items.swap_remove(*index),
+            other => other.take(),
+        };
+        *list = Value::Array(vec![one]);
+    }
+    event
+}
+

@@ -1,0 +1,451 @@
+//! Sources: how each producer's events are read into findings, as data (`router/sources/*.toml`).
+//!
+//! A source names the events it reads by an event pattern and says, in JSON Pointers, where a finding's parts are. Where a
+//! producer sends many findings in one event (`each`), every element is read as if the event held only that one, so the
+//! same pointers and the same playbook patterns serve both.
+use super::{
+    carrier::Envelope,
+    identity::{self, Place},
+    pattern::Pattern,
+    written::{Item, Problem, Table, Written},
+};
+use crate::values::{
+    finding::{Exercise, Finding, Resource, Status},
+    severity::Severity,
+    time,
+    tree::{Fields, Node},
+};
+use jiff::Timestamp;
+use std::collections::BTreeMap;
+
+/// At most so many findings are read from one event; Security Hub sends up to 100.
+pub const FINDINGS_MAX: usize = 10_000;
+/// Texts of a finding are cut here; Slack shows far less.
+const TEXT_MAX: usize = 4_000;
+/// Ids of findings are cut here.
+const ID_MAX: usize = 1_024;
+
+/// A producer's events and how to read them.
+#[derive(Debug)]
+pub struct Source {
+    /// The file's name without `.toml`.
+    pub name: String,
+    /// Which events it reads.
+    pub when: Pattern,
+    /// A record that no playbook claims is not a finding (CloudTrail).
+    pub ignore_unclaimed: bool,
+    /// The list whose elements are findings, where one event carries many.
+    pub each: Option<String>,
+    reporter: Text,
+    id: Text,
+    revision: Text,
+    kind: Text,
+    title: Text,
+    description: Option<Text>,
+    severity: SeverityRule,
+    resolved: Option<Pattern>,
+    sample: Option<Pattern>,
+    drill: bool,
+    account: Text,
+    region: Text,
+    first_seen: Option<Text>,
+    last_seen: Option<Text>,
+    count: Option<Text>,
+    link: Option<Text>,
+    resources: String,
+    actor: Option<String>,
+    signals: Option<Signals>,
+}
+
+/// Where a text comes from.
+#[derive(Clone, Debug)]
+enum Text {
+    Pointer(String),
+    Constant(String),
+    /// The first that resolves to something.
+    First(Vec<Text>),
+    /// All of them, with something between; nothing if one is missing.
+    Join(Vec<Text>, String),
+    /// A word of the producer's, in our words.
+    Words(Box<Text>, BTreeMap<String, String>, Option<String>),
+}
+
+impl Text {
+    fn read(item: &Item<'_>) -> Option<Self> {
+        if item.is_list() {
+            return Some(Self::First(item.list().iter().filter_map(Self::read).collect()));
+        }
+        if !item.is_table() {
+            let text = item.text()?.to_owned();
+            return Some(if text.starts_with('/') { Self::Pointer(text) } else { Self::Constant(text) });
+        }
+        let table = item.table()?;
+        let text = if let Some(parts) = table.get("join") {
+            let parts = parts.list().iter().filter_map(Self::read).collect();
+            let with = table.get("with").and_then(|w| w.text().map(str::to_owned)).unwrap_or_default();
+            Some(Self::Join(parts, with))
+        } else {
+            let at = table.need("at", "a JSON Pointer, or `join`").and_then(|a| Self::read(&a));
+            let words = table.get("words").and_then(|w| w.table());
+            let words = words.map(|w| w.entries()).unwrap_or_default();
+            let words = words.into_iter().filter_map(|(k, v)| Some((k, v.text()?.to_owned()))).collect();
+            let otherwise = table.get("else").and_then(|o| o.text().map(str::to_owned));
+            at.map(|at| Self::Words(Box::new(at), words, otherwise))
+        };
+        table.finish();
+        text
+    }
+
+    fn get(&self, tree: &Node<'_>) -> Option<String> {
+        match self {
+            Self::Pointer(p) => tree.text_at(p).map(|t| cut(t, TEXT_MAX)),
+            Self::Constant(c) => Some(c.clone()),
+            Self::First(texts) => texts.iter().find_map(|t| t.get(tree)),
+            Self::Join(texts, with) => Some(texts.iter().map(|t| t.get(tree)).collect::<Option<Vec<_>>>()?.join(with)),
+            Self::Words(at, words, otherwise) => {
+                at.get(tree).and_then(|t| words.get(&t).cloned()).or_else(|| otherwise.clone())
+            }
+        }
+    }
+
+    /// As an address: what the event says is percent-encoded, what the source says is not.
+    fn address(&self, tree: &Node<'_>) -> Option<String> {
+        match self {
+            Self::Join(texts, with) => Some(texts.iter().map(|t| t.address(tree)).collect::<Option<Vec<_>>>()?.join(with)),
+            Self::First(texts) => texts.iter().find_map(|t| t.address(tree)),
+            Self::Constant(c) => Some(c.clone()),
+            other => other.get(tree).map(|t| percent_encode(&t)),
+        }
+    }
+
+    fn pointers<'s>(&'s self, out: &mut Vec<&'s str>) {
+        match self {
+            Self::Pointer(p) => out.push(p),
+            Self::Constant(_) => {}
+            Self::First(texts) | Self::Join(texts, _) => texts.iter().for_each(|t| t.pointers(out)),
+            Self::Words(at, ..) => at.pointers(out),
+        }
+    }
+}
+
+/// How a producer says how bad it is.
+#[derive(Clone, Debug)]
+enum SeverityRule {
+    Always(Severity),
+    /// Half-open bands by their lower bounds, so that there are no holes.
+    Floor(Text, Vec<(f64, Severity)>),
+    Words(Text, BTreeMap<String, Severity>, Severity),
+}
+
+impl SeverityRule {
+    fn read(item: &Item<'_>) -> Option<Self> {
+        if !item.is_table() {
+            return item.parse(str::parse).map(Self::Always);
+        }
+        let table = item.table()?;
+        let at = table.need("at", "a JSON Pointer to the producer's severity").and_then(|a| Text::read(&a))?;
+        let rule = if let Some(floor) = table.get("floor") {
+            let mut bands = Vec::new();
+            for (word, bound) in floor.table()?.entries() {
+                match word.parse::<Severity>() {
+                    Ok(severity) => bands.extend(bound.number().map(|n| (n, severity))),
+                    Err(error) => bound.fail(error, ""),
+                }
+            }
+            bands.sort_by(|a, b| b.0.total_cmp(&a.0));
+            Some(Self::Floor(at, bands))
+        } else {
+            let words = table.need("words", "the producer's words with ours, or `floor` with lower bounds")?;
+            let words = words.table()?.entries().into_iter().filter_map(|(k, v)| Some((k, v.parse(str::parse)?)));
+            let words = words.collect();
+            let otherwise = table.get("else").and_then(|e| e.parse(str::parse)).unwrap_or(Severity::Medium);
+            Some(Self::Words(at, words, otherwise))
+        };
+        table.finish();
+        rule
+    }
+
+    fn get(&self, tree: &Node<'_>) -> Severity {
+        match self {
+            Self::Always(severity) => *severity,
+            Self::Floor(at, bands) => {
+                let number = at.get(tree).and_then(|t| t.trim().parse::<f64>().ok()).filter(|n| n.is_finite());
+                let found = number.and_then(|n| bands.iter().find(|(bound, _)| n >= *bound));
+                found.map_or(Severity::Medium, |(_, severity)| *severity)
+            }
+            Self::Words(at, words, otherwise) => {
+                at.get(tree).and_then(|word| words.get(&word).copied()).unwrap_or(*otherwise)
+            }
+        }
+    }
+
+    fn pointers<'s>(&'s self, out: &mut Vec<&'s str>) {
+        match self {
+            Self::Always(_) => {}
+            Self::Floor(at, _) | Self::Words(at, ..) => at.pointers(out),
+        }
+    }
+}
+
+/// The signals of an attack sequence.
+#[derive(Clone, Debug)]
+struct Signals {
+    each: String,
+    name: String,
+    at: String,
+}
+
+impl Source {
+    /// Reads a source file; every mistake in it is returned.
+    pub fn parse(name: &str, file: &str, text: &str) -> Result<Self, Vec<Problem>> {
+        let doc = Written::parse(file, text);
+        let root = doc.root();
+        let when = root.need("when", "the EventBridge event pattern of the events that this source reads").and_then(|w| pattern(&w));
+        let reporter = root.need("reporter", "the service that reports, for example \"guardduty\"").and_then(|r| Text::read(&r));
+        let ignore_unclaimed = root.get("unclaimed").and_then(|u| u.word(&[("tell", false), ("ignore", true)])).unwrap_or(false);
+        let drill = root.get("drill").and_then(|d| d.truth()).unwrap_or(false);
+        let finding = root.need("finding", "where the parts of a finding are").and_then(|f| f.table());
+        let source = finding.and_then(|finding| {
+            let text = |key| finding.get(key).and_then(|t| Text::read(&t));
+            let need = |key| finding.need(key, "a JSON Pointer, a list of them (the first that resolves), or a constant").and_then(|t| Text::read(&t));
+            let nested = |key| {
+                let table = finding.get(key)?.table()?;
+                let when = table.need("when", "an event pattern").and_then(|w| pattern(&w));
+                table.finish();
+                when
+            };
+            let each = finding.get("each").and_then(|e| e.text().map(str::to_owned));
+            let (id, revision, kind, title) = (need("id"), need("revision"), need("type"), need("title"));
+            let severity = finding.need("severity", "a word, or { at, floor } or { at, words }").and_then(|s| SeverityRule::read(&s));
+            let (account, region) = (need("account"), need("region"));
+            let description = text("description");
+            let (first_seen, last_seen) = (text("first-seen"), text("last-seen"));
+            let (count, link) = (text("count"), text("link"));
+            let (resolved, sample) = (nested("resolved"), nested("sample"));
+            let reader = |key, known: &dyn Fn(&str) -> bool| {
+                let item = finding.get(key)?;
+                let name = item.text()?.to_owned();
+                if !known(&name) {
+                    item.fail(format!("there is no reader {name:?}"), "readers are Rust functions in decide/identity");
+                }
+                Some(name)
+            };
+            let resources = reader("resources", &|n| identity::resources(n).is_some());
+            let actor = reader("actor", &|n| identity::actor(n).is_some());
+            let signals = finding.get("signals").and_then(|s| s.table()).and_then(|table| {
+                let text = |key| table.need(key, "a JSON Pointer").and_then(|p| p.text().map(str::to_owned));
+                let signals = (text("each"), text("name"), text("at"));
+                table.finish();
+                Some(Signals { each: signals.0?, name: signals.1?, at: signals.2? })
+            });
+            finding.finish();
+            Some(Self {
+                name: name.to_owned(),
+                when: when?,
+                ignore_unclaimed,
+                each,
+                reporter: reporter?,
+                id: id?,
+                revision: revision?,
+                kind: kind?,
+                title: title?,
+                description,
+                severity: severity?,
+                resolved,
+                sample,
+                drill,
+                account: account?,
+                region: region?,
+                first_seen,
+                last_seen,
+                count,
+                link,
+                resources: resources.unwrap_or_else(|| "event".to_owned()),
+                actor,
+                signals,
+            })
+        });
+        root.finish();
+        let problems = doc.problems();
+        match source {
+            Some(source) if problems.is_empty() => Ok(source),
+            _ => Err(problems),
+        }
+    }
+
+    /// Names every field that reading a finding touches.
+    pub fn name_fields(&self, fields: &mut Fields) {
+        let mut pointers = Vec::new();
+        for text in [&self.reporter, &self.id, &self.revision, &self.kind, &self.title, &self.account, &self.region] {
+            text.pointers(&mut pointers);
+        }
+        for text in [&self.description, &self.first_seen, &self.last_seen, &self.count, &self.link].into_iter().flatten() {
+            text.pointers(&mut pointers);
+        }
+        self.severity.pointers(&mut pointers);
+        for pointer in &pointers {
+            name_pointer(fields, pointer);
+        }
+        for pattern in [&self.resolved, &self.sample].into_iter().flatten() {
+            for path in pattern.paths() {
+                fields.insert(path.iter().map(AsRef::as_ref));
+            }
+        }
+        if let Some(signals) = &self.signals {
+            name_pointer(fields, &format!("{}{}", signals.each, signals.name));
+            name_pointer(fields, &format!("{}{}", signals.each, signals.at));
+        }
+        let readers = [Some(self.resources.as_str()), self.actor.as_deref()];
+        for pointer in readers.into_iter().flatten().flat_map(identity::pointers) {
+            fields.insert_whole(pointer);
+        }
+    }
+
+    /// Every pointer with the key it stands under, for the check that each resolves in some fixture.
+    pub fn pointers(&self) -> Vec<&str> {
+        let mut pointers = Vec::new();
+        for text in [&self.id, &self.revision, &self.kind, &self.title, &self.account, &self.region] {
+            text.pointers(&mut pointers);
+        }
+        self.severity.pointers(&mut pointers);
+        pointers
+    }
+
+    /// Reads one finding from an event (or from one element of its list, see [`elements`]).
+    pub fn read(&self, envelope: &Envelope<'_>, tree: &Node<'_>, now: Timestamp) -> Finding {
+        let place_text = |text: &Text, otherwise: &str| text.get(tree).unwrap_or_else(|| otherwise.to_owned());
+        let account = pad_account(place_text(&self.account, &envelope.account));
+        let region = place_text(&self.region, &envelope.region);
+        let kind = self.kind.get(tree).unwrap_or_else(|| envelope.detail_type.to_string());
+        let instant = |text: &Text| text.get(tree).as_deref().and_then(time::parse);
+        let told = instant(&self.revision).or(envelope.time).unwrap_or(now);
+        let last_seen = self.last_seen.as_ref().and_then(instant).unwrap_or(told);
+        let first_seen = self.first_seen.as_ref().and_then(instant).unwrap_or(last_seen).min(last_seen);
+        let id = self.id.get(tree).or_else(|| Some(envelope.id.to_string()).filter(|id| !id.is_empty()));
+        let place = Place { account: &account, region: &region };
+        let mut resources = identity::resources(&self.resources).map(|read| read(tree, &place)).unwrap_or_default();
+        if resources.is_empty() {
+            resources.push(account_resource(&account));
+        }
+        let actor = self.actor.as_deref().and_then(identity::actor).and_then(|read| read(tree));
+        let resolved = self.resolved.as_ref().is_some_and(|p| p.matches(tree));
+        let sample = self.sample.as_ref().is_some_and(|p| p.matches(tree));
+        let title = self.title.get(tree).unwrap_or_else(|| kind.clone());
+        let exercise = if sample || title.starts_with("[SAMPLE]") {
+            Some(Exercise::Sample)
+        } else if self.drill {
+            Some(Exercise::Drill)
+        } else {
+            envelope.replay.is_some().then_some(Exercise::Replay)
+        };
+        let count = self.count.as_ref().and_then(|c| c.get(tree)).and_then(|c| c.parse().ok()).unwrap_or(1);
+        Finding {
+            id: cut(&id.unwrap_or_else(|| format!("{kind}/{}/{told}", resources[0].id)), ID_MAX),
+            revision: told,
+            reporter: self.reporter.get(tree).unwrap_or_else(|| self.name.clone()),
+            title,
+            description: self.description.as_ref().and_then(|d| d.get(tree)).unwrap_or_default(),
+            severity: self.severity.get(tree),
+            status: if resolved { Status::Resolved } else { Status::Active },
+            can_resolve: self.resolved.is_some(),
+            link: self.link.as_ref().and_then(|l| l.address(tree)),
+            signals: self.signals.as_ref().map(|s| s.read(tree)).unwrap_or_default(),
+            kind,
+            account,
+            region,
+            resources,
+            actor,
+            first_seen,
+            last_seen,
+            count,
+            exercise,
+        }
+    }
+}
+
+impl Signals {
+    /// Names in order of time; equal times keep the event's order.
+    fn read(&self, tree: &Node<'_>) -> Vec<String> {
+        let signals = tree.pointer(&self.each).map_or(&[][..], Node::items);
+        let mut named: Vec<_> = signals
+            .iter()
+            .filter_map(|s| Some((s.text_at(&self.at).and_then(time::parse), cut(s.text_at(&self.name)?, 200))))
+            .collect();
+        named.sort_by_key(|(at, _)| *at);
+        let mut names: Vec<String> = named.into_iter().map(|(_, name)| name).collect();
+        names.dedup();
+        names
+    }
+}
+
+/// Takes the elements of a list out of an event, so that each can be put back alone by [`put_element`].
+pub fn elements<'a>(tree: &mut Node<'a>, pointer: &str) -> Vec<Node<'a>> {
+    match slot(tree, pointer) {
+        Some(Node::Array(items)) => std::mem::take(items),
+        Some(one @ Node::Object(_)) => vec![std::mem::replace(one, Node::Null)],
+        _ => Vec::new(),
+    }
+}
+
+/// Makes an event carry one element only.
+pub fn put_element<'a>(tree: &mut Node<'a>, pointer: &str, element: Node<'a>) {
+    if let Some(slot) = slot(tree, pointer) {
+        *slot = Node::Array(vec![element]);
+    }
+}
+
+fn slot<'t, 'a>(tree: &'t mut Node<'a>, pointer: &str) -> Option<&'t mut Node<'a>> {
+    pointer.split('/').skip(1).try_fold(tree, |node, step| match node {
+        Node::Object(fields) => fields.iter_mut().find(|(k, _)| k == step).map(|(_, v)| v),
+        _ => None,
+    })
+}
+
+/// Reads an event pattern; its mistake is shown on the line inside the pattern.
+pub(super) fn pattern(item: &Item<'_>) -> Option<Pattern> {
+    item.parse_json(Pattern::parse, |e| (e.at.clone(), e.reason.clone()))
+}
+
+/// The account itself, as a resource: what a finding is about when it names nothing else.
+pub(super) fn account_resource(account: &str) -> Resource {
+    Resource { kind: "AwsAccount".into(), id: account.to_owned(), arn: None, name: None, account: None, tags: Vec::new() }
+}
+
+/// Names a pointer's path; array indices are not names.
+pub(super) fn name_pointer(fields: &mut Fields, pointer: &str) {
+    let steps: Vec<String> =
+        pointer.split('/').skip(1).filter(|s| s.parse::<usize>().is_err()).map(|s| s.replace("~1", "/").replace("~0", "~")).collect();
+    fields.insert(steps.iter().map(String::as_str));
+}
+
+/// Some producers write the account as a number, which loses leading zeros.
+fn pad_account(account: String) -> String {
+    if account.len() < 12 && !account.is_empty() && account.bytes().all(|b| b.is_ascii_digit()) {
+        format!("{account:0>12}")
+    } else {
+        cut(&account, 64)
+    }
+}
+
+/// Cuts on a character's boundary.
+pub(super) fn cut(text: &str, max: usize) -> String {
+    text.char_indices().nth(max).map_or(text, |(at, _)| &text[..at]).to_owned()
+}
+
+/// Percent-encodes everything but unreserved characters (RFC 3986).
+pub(super) fn percent_encode(text: &str) -> String {
+    use std::fmt::Write;
+    text.bytes().fold(String::with_capacity(text.len()), |mut out, byte| {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            _ = write!(out, "%{byte:02X}");
+        }
+        out
+    })
+}
+
+/// What a table of the policy offers beyond what it must have.
+pub(super) fn optional_text(table: &Table<'_>, key: &'static str) -> Option<String> {
+    table.get(key)?.text().map(str::to_owned)
+}

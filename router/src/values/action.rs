@@ -1,0 +1,193 @@
+//! What is owed (actions), what became of it (outcomes), and what becomes of the message (disposition).
+use findings_formatters::view::Kind;
+use jiff::SignedDuration;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// One thing that is owed.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Action {
+    /// Tell somebody.
+    Notify(Notify),
+    /// Offer or start a runbook; or say why not.
+    Remediate(Remediate),
+}
+
+impl Action {
+    /// Names the action within its plan, so that a retry performs only what is still owed.
+    pub fn key(&self) -> String {
+        match self {
+            Self::Notify(n) => format!("notify {} {} {:?}", n.destination, n.mode.as_str(), n.kind),
+            Self::Remediate(r) => format!("remediate {} {}", r.runbook, r.client_token),
+        }
+    }
+}
+
+/// How a message reaches a channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NotifyMode {
+    /// A message of its own.
+    Post,
+    /// A reply in a message's thread.
+    Thread,
+    /// An edit of a message.
+    Update,
+    /// A reply in a message's thread that is also sent to the channel.
+    Broadcast,
+}
+
+impl NotifyMode {
+    /// The word used in data.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Post => "post",
+            Self::Thread => "thread",
+            Self::Update => "update",
+            Self::Broadcast => "broadcast",
+        }
+    }
+}
+
+/// A message that is owed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Notify {
+    /// Where to: `slack:#security`.
+    pub destination: String,
+    /// How.
+    pub mode: NotifyMode,
+    /// Which message.
+    pub kind: Kind,
+    /// The message to edit or to reply to, as its messenger named it; none where this plan posts it first.
+    pub target: Option<String>,
+}
+
+/// How far a remediation may go by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// Nothing happens and nothing is offered.
+    Off,
+    /// The card says what it would do.
+    Propose,
+    /// The card offers it behind a button.
+    Approve,
+    /// It is started.
+    Automatic,
+}
+
+impl Mode {
+    /// All, least first, by their words.
+    pub const WORDS: [(&'static str, Self); 4] =
+        [("off", Self::Off), ("propose", Self::Propose), ("approve", Self::Approve), ("automatic", Self::Automatic)];
+
+    /// The word used in data and on cards.
+    pub fn as_str(self) -> &'static str {
+        Self::WORDS[self as usize].0
+    }
+}
+
+/// How far a runbook reaches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Effect {
+    /// Nothing that anyone would notice.
+    Harmless,
+    /// Changes something that can be put back.
+    Reversible,
+    /// Interrupts something.
+    Disruptive,
+    /// Destroys something.
+    Destructive,
+}
+
+impl Effect {
+    /// All, least first, by their words.
+    pub const WORDS: [(&'static str, Self); 4] = [
+        ("harmless", Self::Harmless),
+        ("reversible", Self::Reversible),
+        ("disruptive", Self::Disruptive),
+        ("destructive", Self::Destructive),
+    ];
+
+    /// The word used in data and on cards.
+    pub fn as_str(self) -> &'static str {
+        Self::WORDS[self as usize].0
+    }
+}
+
+/// A runbook that answers the finding, bound to its parameters.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Remediate {
+    /// The SSM Automation document.
+    pub runbook: String,
+    /// The account of the resource.
+    pub account: String,
+    /// The Region of the resource.
+    pub region: String,
+    /// SSM takes a list of strings for every parameter.
+    pub parameters: BTreeMap<String, Vec<String>>,
+    /// How far it goes by itself.
+    pub mode: Mode,
+    /// How far it reaches.
+    pub effect: Effect,
+    /// `UUIDv5` of fingerprint, episode, runbook and attempt: the same start twice is one start.
+    pub client_token: String,
+    /// The rail that stopped it; then nothing is started or offered.
+    pub stopped: Option<Stop>,
+    /// Whether a runbook takes it back.
+    pub undo: bool,
+}
+
+/// Why a remediation does not go ahead.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stop {
+    /// The rail's name: `accounts`, `effect`, `cooldown`, …
+    pub rail: String,
+    /// What it saw, and what would let it through.
+    pub reason: String,
+}
+
+/// What became of an action.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    /// Done; with the message, where it made one.
+    Done(Option<Posted>),
+    /// Not owed: nothing had to be performed (offered on the card, or stopped by a rail).
+    Nothing,
+    /// Failed for now: try the remainder again after this long.
+    Later(SignedDuration, String),
+    /// Failed for good.
+    Failed(String),
+}
+
+/// A message that is in a channel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Posted {
+    /// Its name there, for edits and replies.
+    pub id: String,
+    /// Its address, for people.
+    pub link: Option<String>,
+}
+
+/// What becomes of the message; ordered from best to worst, the worst of its findings' counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Disposition {
+    /// Everything is recorded: delete it.
+    Ack,
+    /// Show it again after this long.
+    Retry(SignedDuration),
+    /// Unreadable: leave it to the redrive policy.
+    Reject,
+}
+
+impl Disposition {
+    /// The word used in data.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ack => "ack",
+            Self::Retry(_) => "retry",
+            Self::Reject => "reject",
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! The ledger's memory: what we know about a problem, what we told, and what we did about it.
+//!
+//! Everything in an entry has a named limit: an attacker who floods us with events cannot make it grow.
+use super::{
+    finding::{Actor, Resource, Status},
+    severity::Severity,
+    verdict::Novelty,
+};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// The schema of what is stored; a newer one is refused.
+pub const SCHEMA: u32 = 1;
+/// Reports kept per entry (one per reporter and finding id).
+pub const REPORTS_MAX: usize = 32;
+/// Ids of acts kept per reporter, to know the same one again.
+pub const SEEN_MAX: usize = 64;
+/// Lines of history kept per entry.
+pub const HISTORY_MAX: usize = 50;
+/// Occurrences kept while counting towards a threshold.
+pub const WINDOW_MAX: usize = 1_000;
+/// Items kept per tally.
+pub const TALLY_MAX: usize = 1_000;
+
+/// Where a problem stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// There, and told.
+    Open,
+    /// Over, or never told (episode 0).
+    Closed,
+}
+
+/// What we know about one problem.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Entry {
+    /// The schema it was written with.
+    pub schema: u32,
+    /// Grows by one with every write; 0 before the first.
+    pub version: u64,
+    /// Which problem.
+    pub fingerprint: String,
+    /// The account that has it.
+    pub account: String,
+    /// The Region; none for global resources.
+    pub region: Option<String>,
+    /// What it is about.
+    pub resource: Resource,
+    /// The kind of problem.
+    pub weakness: String,
+    /// The episode; 0 before the first.
+    pub episode: u32,
+    /// Where it stands.
+    pub state: State,
+    /// When the last episode ended.
+    pub closed_at: Option<Timestamp>,
+    /// The worst severity told in this episode.
+    pub severity: Severity,
+    /// First and last seen in this episode.
+    pub first_seen: Timestamp,
+    /// See `first_seen`.
+    pub last_seen: Timestamp,
+    /// When people were last told (a post or a reply, not an edit).
+    pub told_at: Option<Timestamp>,
+    /// When the card was last edited.
+    pub edited_at: Option<Timestamp>,
+    /// What each reporter says.
+    pub reports: Vec<Report>,
+    /// Occurrences while counting.
+    pub window: Vec<Timestamp>,
+    /// The messages of this episode, by destination.
+    pub cards: Vec<Card>,
+    /// The messages of the episode before.
+    pub previous: Vec<Card>,
+    /// What the card says about the finding itself.
+    pub shown: Option<Shown>,
+    /// The runbooks of this episode, as planned.
+    pub offers: Vec<Offer>,
+    /// What an occurrence still owes, after a failure.
+    pub owed: Option<Owed>,
+    /// What came, what was decided, and why.
+    pub history: Vec<History>,
+}
+
+/// What one reporter says about one finding id. All acts of a reporter share one report.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    /// Who.
+    pub reporter: String,
+    /// The reporter's finding id; empty for acts.
+    pub id: String,
+    /// The newest revision seen.
+    pub revision: Timestamp,
+    /// What it says.
+    pub status: Status,
+    /// Whether it can ever say *resolved*.
+    pub can_resolve: bool,
+    /// How often, in this episode.
+    pub count: u64,
+    /// The finding's page in the console.
+    pub link: Option<String>,
+    /// The newest acts' ids.
+    pub seen: Vec<String>,
+}
+
+/// A message about the problem.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Card {
+    /// Where it is.
+    pub destination: String,
+    /// Its name there, as the messenger gave it.
+    pub message: String,
+    /// Its address, for people.
+    pub link: Option<String>,
+    /// It is the thread of a storm card, not a card of its own.
+    pub storm: bool,
+}
+
+/// What a card says about the finding itself, kept so that an edit does not need the event again.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Shown {
+    /// The playbook that claims it, by name.
+    pub playbook: String,
+    /// Other playbooks that claim it too, by name.
+    pub also: Vec<String>,
+    /// What happened.
+    pub title: String,
+    /// Why it matters.
+    pub why: String,
+    /// What to do.
+    pub next: Vec<String>,
+    /// The reporter's type of finding.
+    pub finding_type: String,
+    /// Who did it.
+    pub actor: Option<Actor>,
+    /// How many more resources the finding names.
+    pub more_resources: usize,
+    /// The signals of an attack sequence.
+    pub signals: Vec<String>,
+    /// `sample`, `drill` or `replay`.
+    pub exercise: Option<String>,
+}
+
+/// A runbook as the card shows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Offer {
+    /// The document.
+    pub runbook: String,
+    /// How far it reaches.
+    pub effect: String,
+    /// How far it goes by itself.
+    pub mode: String,
+    /// `name=value`.
+    pub parameters: Vec<String>,
+    /// Why it does not go ahead.
+    pub stopped: Option<String>,
+    /// Whether a runbook takes it back.
+    pub undo: bool,
+}
+
+/// What an occurrence still owes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Owed {
+    /// Which occurrence: the reporter …
+    pub reporter: String,
+    /// … its finding id …
+    pub id: String,
+    /// … and revision.
+    pub revision: Timestamp,
+    /// What was new about it.
+    pub novelty: Novelty,
+    /// The actions of its plan that are done, by key.
+    pub done: Vec<String>,
+}
+
+/// One line of an entry's history.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct History {
+    /// When it was decided.
+    pub at: Timestamp,
+    /// The `EventBridge` event's id.
+    pub event: String,
+    /// Who reported.
+    pub reporter: String,
+    /// What was new about it.
+    pub novelty: Novelty,
+    /// How bad it was.
+    pub severity: Severity,
+    /// What was done, and what became of it.
+    pub done: Vec<String>,
+}
+
+/// A sliding count with names: the findings of a storm, the starts of a runbook.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tally {
+    /// What is counted.
+    pub key: String,
+    /// Grows by one with every write; 0 before the first.
+    pub version: u64,
+    /// When, and of whom, oldest first.
+    pub items: Vec<(Timestamp, String)>,
+    /// The storm's card.
+    pub card: Option<String>,
+}
+
+impl Tally {
+    /// An empty one.
+    pub fn new(key: impl Into<String>) -> Self {
+        Self { key: key.into(), version: 0, items: Vec::new(), card: None }
+    }
+
+    /// Adds one, forgetting the oldest beyond the limit.
+    pub fn add(&mut self, at: Timestamp, name: &str) {
+        push_bounded(&mut self.items, (at, name.to_owned()), TALLY_MAX);
+    }
+}
+
+/// Appends, forgetting the oldest beyond a limit.
+pub fn push_bounded<T>(list: &mut Vec<T>, item: T, max: usize) {
+    if list.len() >= max {
+        list.drain(..=list.len() - max);
+    }
+    list.push(item);
+}
