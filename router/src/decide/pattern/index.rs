@@ -74,7 +74,8 @@ impl Index {
         found.extend(self.texts.get(text));
         self.prefixes.look_up(text.as_bytes(), found);
         self.suffixes.look_up_reversed(text.as_bytes(), found);
-        if !(self.folded.is_empty() && self.folded_prefixes.sorted.is_empty() && self.folded_suffixes.sorted.is_empty()) {
+        if !(self.folded.is_empty() && self.folded_prefixes.sorted.is_empty() && self.folded_suffixes.sorted.is_empty())
+        {
             let folded = fold(text);
             found.extend(self.folded.get(&*folded));
             self.folded_prefixes.look_up(folded.as_bytes(), found);

@@ -88,7 +88,7 @@ impl Tree {
     }
 
     fn wants_value(&self, absent: &[bool]) -> bool {
-        self.list.is_some() && !self.absence.is_some_and(|i| absent.get(i) == Some(&true))
+        self.list.is_some() && self.absence.is_none_or(|i| absent.get(i) != Some(&true))
     }
 
     fn needs_nothing(&self, absent: &[bool]) -> bool {

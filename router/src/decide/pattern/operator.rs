@@ -12,7 +12,7 @@ pub(super) const NAMES: [&str; 8] =
     ["prefix", "suffix", "equals-ignore-case", "wildcard", "anything-but", "numeric", "cidr", "exists"];
 
 /// AWS compares numbers between minus and plus this.
-const NUMBER_MAX: &str = "5e9";
+const NUMBER_MAX: f64 = 5e9;
 
 type Result<T> = std::result::Result<T, PatternError>;
 
@@ -36,7 +36,10 @@ fn single<'n>(node: &'n Node<'_>, place: &Place) -> Result<(&'n str, &'n Node<'n
         Node::Object(fields) => match fields.as_slice() {
             [(name, operand)] => Ok((name, operand)),
             [] => Err(place.refuse("an object without an operator", r#"write one, such as {"prefix": "a"}"#)),
-            _ => Err(place.refuse("several operators in one object", r#"write each in its own: [{"prefix": "a"}, {"suffix": "b"}]"#)),
+            _ => Err(place.refuse(
+                "several operators in one object",
+                r#"write each in its own: [{"prefix": "a"}, {"suffix": "b"}]"#,
+            )),
         },
         _ => Err(place.refuse("no operator", r#"write an object such as {"prefix": "a"}"#)),
     }
@@ -71,12 +74,15 @@ fn string<'n>(node: &'n Node<'_>, place: &Place) -> Result<&'n str> {
 fn affix(operand: &Node<'_>, place: &mut Place) -> Result<Affix> {
     match operand {
         Node::String(text) => Ok(Affix { text: (**text).into(), folded: false }),
-        Node::Object(_) => match single(operand, place)? {
-            ("equals-ignore-case", text) => place.below("equals-ignore-case", |place| {
-                Ok(Affix { text: fold(string(text, place)?).into(), folded: true })
-            }),
-            (other, _) => Err(place.refuse(&format!("`{other}` cannot go here"), r#"write {"equals-ignore-case": "a"} or a string"#)),
-        },
+        Node::Object(_) => {
+            match single(operand, place)? {
+                ("equals-ignore-case", text) => place.below("equals-ignore-case", |place| {
+                    Ok(Affix { text: fold(string(text, place)?).into(), folded: true })
+                }),
+                (other, _) => Err(place
+                    .refuse(&format!("`{other}` cannot go here"), r#"write {"equals-ignore-case": "a"} or a string"#)),
+            }
+        }
         _ => Err(place.refuse("neither a string nor ignoring case", r#"write "a" or {"equals-ignore-case": "a"}"#)),
     }
 }
@@ -87,12 +93,17 @@ fn wildcard(text: &str, place: &Place) -> Result<Condition> {
     while let Some(c) = rest.next() {
         match c {
             '*' if rest.peek() == Some(&'*') => {
-                return Err(place.refuse("consecutive asterisks", r"write one *, or \* for the character (\\* in JSON)"));
+                return Err(
+                    place.refuse("consecutive asterisks", r"write one *, or \* for the character (\\* in JSON)")
+                );
             }
             '*' => pieces.push(std::mem::take(&mut piece).into()),
             '\\' => match rest.next() {
                 Some(escaped @ ('*' | '\\')) => piece.push(escaped),
-                _ => return Err(place.refuse("a backslash before neither * nor \\", r"write \\ for the character (\\\\ in JSON)")),
+                _ => {
+                    return Err(place
+                        .refuse("a backslash before neither * nor \\", r"write \\ for the character (\\\\ in JSON)"));
+                }
             },
             c => piece.push(c),
         }
@@ -102,27 +113,23 @@ fn wildcard(text: &str, place: &Place) -> Result<Condition> {
 }
 
 fn anything_but(operand: &Node<'_>, place: &mut Place) -> Result<Condition> {
-    let these = match operand {
-        Node::Object(_) => match single(operand, place)? {
-            (name @ ("prefix" | "suffix" | "equals-ignore-case" | "wildcard"), inner) => {
-                place.below(name, |place| each(inner, place, |one, place| excluded(name, one, place)))?
-            }
-            (other, _) => {
-                let remedy = "use prefix, suffix, equals-ignore-case or wildcard";
-                return Err(place.refuse(&format!("`{other}` cannot go in anything-but"), remedy));
-            }
-        },
-        _ => {
-            let these = each(operand, place, |one, place| match one {
-                Node::String(_) | Node::Number(_) => condition(one, place),
-                _ => Err(place.refuse("anything-but takes strings or numbers", r#"write {"anything-but": ["a", "b"]}"#)),
-            })?;
-            if these.iter().any(|one| matches!(one, Condition::Text(_)) != matches!(these[0], Condition::Text(_))) {
-                return Err(place.refuse("strings and numbers in one anything-but", "keep to one kind"));
-            }
-            these
+    if let Node::Object(_) = operand {
+        let (name, inner) = single(operand, place)?;
+        if !matches!(name, "prefix" | "suffix" | "equals-ignore-case" | "wildcard") {
+            let remedy = "use prefix, suffix, equals-ignore-case or wildcard";
+            return Err(place.refuse(&format!("`{name}` cannot go in anything-but"), remedy));
         }
-    };
+        let these = place.below(name, |place| each(inner, place, |one, place| excluded(name, one, place)))?;
+        return Ok(Condition::AnythingBut(these.into()));
+    }
+    let these = each(operand, place, |one, place| match one {
+        Node::String(_) | Node::Number(_) => condition(one, place),
+        _ => Err(place.refuse("anything-but takes strings or numbers", r#"write {"anything-but": ["a", "b"]}"#)),
+    })?;
+    let texts = these.iter().filter(|one| matches!(one, Condition::Text(_))).count();
+    if texts != 0 && texts != these.len() {
+        return Err(place.refuse("strings and numbers in one anything-but", "keep to one kind"));
+    }
     Ok(Condition::AnythingBut(these.into()))
 }
 
@@ -191,9 +198,9 @@ fn real(node: &Node<'_>, place: &Place) -> Result<Real> {
         return Err(place.refuse(&format!("{} is not a number", show(node)), "write one without quotes"));
     };
     let (max, min) = (Real::parse(NUMBER_MAX), Real::parse("-5e9"));
-    Real::parse(literal)
-        .filter(|n| Some(*n) <= max && Some(*n) >= min)
-        .ok_or_else(|| place.refuse("AWS compares numbers from -5e9 to 5e9 only", "stay within, or leave this bound out"))
+    Real::parse(literal).filter(|n| Some(*n) <= max && Some(*n) >= min).ok_or_else(|| {
+        place.refuse("AWS compares numbers from -5e9 to 5e9 only", "stay within, or leave this bound out")
+    })
 }
 
 fn cidr(text: &str, place: &Place) -> Result<Condition> {

@@ -51,9 +51,8 @@ const RESERVED: [&str; 24] = [
 pub(super) fn text(json: &str) -> Result<Pattern, PatternError> {
     match Node::parse(json) {
         Ok(node) => compile(&node),
-        Err(error) => {
-            Err(Place::default().refuse(&format!("not JSON ({error})"), r#"write an object such as {"source": ["aws.s3"]}"#))
-        }
+        Err(error) => Err(Place::default()
+            .refuse(&format!("not JSON ({error})"), r#"write an object such as {"source": ["aws.s3"]}"#)),
     }
 }
 
@@ -215,7 +214,9 @@ impl Compiler {
         drafts: &mut [Draft],
     ) -> Result<(), PatternError> {
         if items.is_empty() {
-            return Err(place.refuse("an empty array matches nothing", r#"list the values, or write [{"exists": true}]"#));
+            return Err(
+                place.refuse("an empty array matches nothing", r#"list the values, or write [{"exists": true}]"#)
+            );
         }
         let mut list = Vec::with_capacity(items.len());
         for (i, item) in items.iter().enumerate() {

@@ -199,24 +199,22 @@ impl<'s, 'e> Run<'s, 'e> {
 
     /// The indexed conditions that the field's values satisfy.
     fn satisfied(&mut self, field: usize) -> &[u32] {
-        let i = match self.satisfied.iter().position(|(f, _)| *f == field) {
-            Some(i) => i,
-            None => {
-                let mut conditions = Vec::new();
-                let values = self.values(field);
-                for (_, value) in values {
-                    self.set.indexes[field].look_up(value, &mut conditions);
-                }
-                let looked_up = values.len();
-                if looked_up > 1 {
-                    conditions.sort_unstable();
-                    conditions.dedup();
-                }
-                self.steps += looked_up;
-                self.satisfied.push((field, conditions));
-                self.satisfied.len() - 1
+        let known = self.satisfied.iter().position(|(f, _)| *f == field);
+        let i = known.unwrap_or_else(|| {
+            let mut conditions = Vec::new();
+            let values = self.values(field);
+            for (_, value) in values {
+                self.set.indexes[field].look_up(value, &mut conditions);
             }
-        };
+            let looked_up = values.len();
+            if looked_up > 1 {
+                conditions.sort_unstable();
+                conditions.dedup();
+            }
+            self.steps += looked_up;
+            self.satisfied.push((field, conditions));
+            self.satisfied.len() - 1
+        });
         &self.satisfied[i].1
     }
 

@@ -1,5 +1,5 @@
 //! How patterns become the tree of states: number every field and condition, order each way's fields, insert.
-use super::{Found, Fork, Name, PatternSet, State};
+use super::{Fork, Found, Name, PatternSet, State};
 use crate::decide::pattern::{Pattern, condition::Condition, index::Index};
 use std::{
     cmp::Reverse,
