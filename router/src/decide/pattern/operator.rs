@@ -197,8 +197,8 @@ fn real(node: &Node<'_>, place: &Place) -> Result<Real> {
     let Node::Number(literal) = node else {
         return Err(place.refuse(&format!("{} is not a number", show(node)), "write one without quotes"));
     };
-    let (max, min) = (Real::parse(NUMBER_MAX), Real::parse("-5e9"));
-    Real::parse(literal).filter(|n| Some(*n) <= max && Some(*n) >= min).ok_or_else(|| {
+    let within = literal.parse().is_ok_and(|n: f64| n.abs() <= NUMBER_MAX);
+    Real::parse(literal).filter(|_| within).ok_or_else(|| {
         place.refuse("AWS compares numbers from -5e9 to 5e9 only", "stay within, or leave this bound out")
     })
 }
