@@ -108,25 +108,17 @@ pub struct Fields {
     children: Vec<(Box<str>, Fields)>,
     /// Keep everything from here on.
     whole: bool,
+    /// A path ends here, although others may go on.
+    leaf: bool,
 }
 
 impl Fields {
     /// Everything.
-    pub const ALL: &'static Self = &Self { children: Vec::new(), whole: true };
+    pub const ALL: &'static Self = &Self { children: Vec::new(), whole: true, leaf: true };
 
     /// Names one path of field names; array indices are left out, since all elements are kept.
     pub fn insert<'s>(&mut self, path: impl IntoIterator<Item = &'s str>) {
-        let mut at = self;
-        for name in path {
-            let i = match at.children.binary_search_by(|(k, _)| k.as_ref().cmp(name)) {
-                Ok(i) => i,
-                Err(i) => {
-                    at.children.insert(i, (name.into(), Self::default()));
-                    i
-                }
-            };
-            at = &mut at.children[i].1;
-        }
+        path.into_iter().fold(self, Self::child_mut).leaf = true;
     }
 
     /// Names a JSON Pointer and everything below it.
@@ -134,11 +126,17 @@ impl Fields {
         let mut at = self;
         for step in pointer.split('/').skip(1).filter(|s| s.parse::<usize>().is_err()) {
             let name = step.replace("~1", "/").replace("~0", "~");
-            at.insert([name.as_str()]);
-            let Ok(i) = at.children.binary_search_by(|(k, _)| k.as_ref().cmp(&name)) else { return };
-            at = &mut at.children[i].1;
+            at = at.child_mut(&name);
         }
         at.whole = true;
+    }
+
+    fn child_mut(&mut self, name: &str) -> &mut Self {
+        let i = self.children.binary_search_by(|(k, _)| k.as_ref().cmp(name)).unwrap_or_else(|i| {
+            self.children.insert(i, (name.into(), Self::default()));
+            i
+        });
+        &mut self.children[i].1
     }
 
     fn child(&self, name: &str) -> Option<(&str, &Self)> {
@@ -186,13 +184,13 @@ fn node_of_raw<'a>(raw: &'a RawValue, fields: &'a Fields) -> Result<Node<'a>, se
     })
 }
 
-/// A value under `Fields`: read raw where a scalar is expected (a leaf or a whole), walked where fields are named.
+/// A value under `Fields`: read raw where a scalar is expected (a leaf or a whole), walked where only fields are named.
 struct Value<'a>(&'a Fields);
 
 impl<'a> DeserializeSeed<'a> for Value<'a> {
     type Value = Node<'a>;
     fn deserialize<D: Deserializer<'a>>(self, reader: D) -> Result<Node<'a>, D::Error> {
-        if self.0.children.is_empty() {
+        if self.0.children.is_empty() || self.0.leaf || self.0.whole {
             let raw = <&'a RawValue as serde::Deserialize>::deserialize(reader)?;
             node_of_raw(raw, self.0).map_err(D::Error::custom)
         } else {
@@ -319,6 +317,13 @@ mod tests {
         fields.insert_whole("/a/tags/0");
         let node = Node::parse_fields(r#"{"a":{"b":"x\"y","tags":[{"key":"k","value":"v"}],"c":1}}"#, &fields).unwrap();
         assert_eq!(node, Node::parse(r#"{"a":{"b":"x\"y","tags":[{"key":"k","value":"v"}]}}"#).unwrap());
+    }
+
+    #[test]
+    fn a_number_keeps_its_literal_where_other_paths_go_on() {
+        let fields = fields(&["a", "a.b"]);
+        let node = Node::parse_fields(r#"{"a":[8.0,{"b":1e2}]}"#, &fields).unwrap();
+        assert_eq!(node, Node::parse(r#"{"a":[8.0,{"b":1e2}]}"#).unwrap());
     }
 
     #[test]

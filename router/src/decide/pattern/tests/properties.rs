@@ -1,0 +1,117 @@
+//! Properties over random patterns and events.
+use super::*;
+
+/// Few names and values, so that patterns and events meet.
+fn scalar() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        6 => prop::sample::select(vec!["", "a", "ab", "abc", "b", "aB", "ABC", "bc", "cab", "*", "é", "É", "10.0.0.1", "::1"])
+            .prop_map(|s| json!(s)),
+        2 => prop::sample::select(vec![json!(0), json!(0.0), json!(1), json!(-1), json!(5), json!(10)]),
+        1 => prop::sample::select(vec![json!(null), json!(true), json!(false)]),
+    ]
+}
+
+fn text() -> impl Strategy<Value = String> {
+    prop::sample::select(vec!["a", "ab", "b", "bc", "A", "c", "é"]).prop_map(String::from)
+}
+
+fn glob() -> impl Strategy<Value = String> {
+    prop::sample::select(vec!["*", "a*", "*b", "*a*", "a*c", "ab", "*b*c", "\\*", "*B*", ""]).prop_map(String::from)
+}
+
+fn condition() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        4 => scalar(),
+        1 => text().prop_map(|t| json!({"prefix": t})),
+        1 => text().prop_map(|t| json!({"suffix": t})),
+        1 => text().prop_map(|t| json!({"prefix": {"equals-ignore-case": t}})),
+        1 => text().prop_map(|t| json!({"suffix": {"equals-ignore-case": t}})),
+        1 => text().prop_map(|t| json!({"equals-ignore-case": t})),
+        1 => glob().prop_map(|t| json!({"wildcard": t})),
+        1 => prop::collection::vec(text(), 1..3).prop_map(|t| json!({"anything-but": t})),
+        1 => text().prop_map(|t| json!({"anything-but": {"prefix": t}})),
+        1 => glob().prop_map(|t| json!({"anything-but": {"wildcard": t}})),
+        1 => (-2..6).prop_map(|n| json!({"numeric": [">=", n]})),
+        1 => (-2..3, 3..11).prop_map(|(a, b)| json!({"numeric": [">", a, "<=", b]})),
+        1 => Just(json!({"cidr": "10.0.0.0/8"})),
+        1 => any::<bool>().prop_map(|b| json!({"exists": b})),
+    ]
+}
+
+fn name() -> impl Strategy<Value = String> {
+    prop::sample::select(vec!["x", "y", "z"]).prop_map(String::from)
+}
+
+fn pattern() -> impl Strategy<Value = Value> {
+    let list = prop::collection::vec(condition(), 1..4).prop_map(Value::from).boxed();
+    let object = |inner: BoxedStrategy<Value>| {
+        prop::collection::btree_map(name(), inner, 1..3).prop_map(|fields| json!(fields)).boxed()
+    };
+    let levels = (0..2).fold(list.clone(), |inner, _| {
+        prop_oneof![2 => list.clone(), 3 => object(inner.clone()),
+        1 => (object(inner.clone()), prop::collection::vec(object(inner), 2..4)).prop_map(|(mut fields, or)| {
+            fields["$or"] = json!(or);
+            fields
+        })]
+        .boxed()
+    });
+    object(levels)
+}
+
+fn event() -> impl Strategy<Value = Value> {
+    let value = scalar().prop_recursive(4, 24, 4, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::btree_map(name(), inner, 0..4).prop_map(|fields| json!(fields)),
+        ]
+    });
+    prop::collection::btree_map(name(), value, 0..4).prop_map(|fields| json!(fields))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1500))]
+
+    #[test]
+    fn a_set_matches_as_its_patterns_do(
+        patterns in prop::collection::vec(pattern(), 0..12),
+        events in prop::collection::vec(event(), 1..8),
+    ) {
+        let patterns: Vec<Pattern> = patterns.iter().map(|p| Pattern::from_value(p).unwrap()).collect();
+        let set = PatternSet::new(patterns.clone());
+        let fields = set.fields();
+        for event in events {
+            let text = event.to_string();
+            let whole = Node::parse(&text).unwrap();
+            let expected: Vec<usize> = (0..patterns.len()).filter(|&i| patterns[i].matches(&whole)).collect();
+            prop_assert_eq!(set.matches(&whole), expected.clone(), "{}", text);
+            let pruned = Node::parse_fields(&text, &fields).unwrap();
+            prop_assert_eq!(set.matches(&pruned), expected, "pruned {}", text);
+        }
+    }
+
+    #[test]
+    fn anything_but_is_the_negation_on_one_scalar(value in scalar(), texts in prop::collection::vec(text(), 1..4), glob in glob()) {
+        let event = json!({"a": value}).to_string();
+        let event = Node::parse(&event).unwrap();
+        let matches = |list: Value| Pattern::from_value(&json!({"a": list})).unwrap().matches(&event);
+        prop_assert_ne!(matches(json!(texts)), matches(json!([{"anything-but": texts}])));
+        prop_assert_ne!(matches(json!([{"wildcard": glob}])), matches(json!([{"anything-but": {"wildcard": glob}}])));
+        for operator in ["prefix", "suffix", "equals-ignore-case"] {
+            let positive: Vec<Value> = texts.iter().map(|t| json!({operator: t})).collect();
+            prop_assert_ne!(matches(json!(positive)), matches(json!([{"anything-but": {operator: texts}}])));
+        }
+        if value.is_number() || value.is_string() {
+            prop_assert_ne!(matches(json!([value])), matches(json!([{"anything-but": value}])));
+        }
+    }
+
+    #[test]
+    fn parsing_never_panics(text in any::<String>(), value in event(), conditions in prop::collection::vec(condition(), 0..3)) {
+        drop(Pattern::parse(&text));
+        drop(Pattern::from_value(&value));
+        drop(Pattern::from_value(&json!({"$or": [value, conditions], "x": [value], "y": conditions})));
+        for operator in super::super::operator::NAMES {
+            drop(Pattern::from_value(&json!({"x": [{operator: value}, {operator: conditions}, {operator: text}]})));
+        }
+    }
+}
