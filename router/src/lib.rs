@@ -2,5 +2,6 @@
 //!
 //! `values` are plain data; `decide` is pure functions of (policy, event, entry, now); `act` performs what a plan
 //! names through ports. Nothing in `values` or `decide` reads a clock, the environment, a file or a socket.
+pub mod cli;
 pub mod decide;
 pub mod values;

@@ -1,0 +1,2 @@
+//! The command line: what operators type, and how its inputs are read.
+pub mod input;
