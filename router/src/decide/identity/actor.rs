@@ -69,21 +69,21 @@ pub(super) fn guardduty(event: &Node<'_>) -> Option<Actor> {
 /// `CloudTrail`'s `userIdentity`.
 pub(super) fn cloudtrail_identity<'n>(event: &'n Node<'n>) -> Option<Principal<'n>> {
     let identity = event.pointer("/detail/userIdentity").filter(|i| matches!(i, Node::Object(_)))?;
-    let issuer = |field: &str| text(identity, field);
+    let field = |pointer: &str| text(identity, pointer);
     Some(Principal {
-        kind: issuer("/type").unwrap_or_default(),
-        id: issuer("/principalId"),
-        name: issuer("/userName"),
-        arn: issuer("/arn"),
-        account: issuer("/accountId").or_else(|| text(event, "/detail/recipientAccountId")),
+        kind: field("/type").unwrap_or_default(),
+        id: field("/principalId"),
+        name: field("/userName"),
+        arn: field("/arn"),
+        account: field("/accountId").or_else(|| text(event, "/detail/recipientAccountId")),
         region: text(event, "/detail/awsRegion").or_else(|| text(event, "/region")),
         // An issuer that is a user (GetFederationToken, GetSessionToken) or root is no role.
-        issuer_arn: issuer("/sessionContext/sessionIssuer/arn").filter(|a| a.contains(":role/")),
-        issuer_name: issuer("/sessionContext/sessionIssuer/userName"),
-        key: issuer("/accessKeyId"),
-        provider: issuer("/identityProvider"),
-        on_behalf_of: issuer("/onBehalfOf/userId"),
-        invoked_by: issuer("/invokedBy"),
+        issuer_arn: field("/sessionContext/sessionIssuer/arn").filter(|a| a.contains(":role/")),
+        issuer_name: field("/sessionContext/sessionIssuer/userName"),
+        key: field("/accessKeyId"),
+        provider: field("/identityProvider"),
+        on_behalf_of: field("/onBehalfOf/userId"),
+        invoked_by: field("/invokedBy"),
         source: text(event, "/detail/sourceIPAddress"),
     })
 }

@@ -142,7 +142,8 @@ fn tags(node: Option<&Node<'_>>) -> Vec<(String, String)> {
 pub(super) fn distinct(found: impl IntoIterator<Item = Resource>) -> Vec<Resource> {
     let mut list: Vec<Resource> = Vec::new();
     for resource in found.into_iter().take(RESOURCES_MAX) {
-        match list.iter_mut().find(|r| r.kind == resource.kind && r.id == resource.id && r.account == resource.account) {
+        match list.iter_mut().find(|r| r.kind == resource.kind && r.id == resource.id && r.account == resource.account)
+        {
             Some(earlier) => {
                 earlier.arn = earlier.arn.take().or(resource.arn);
                 earlier.name = earlier.name.take().or(resource.name);

@@ -52,7 +52,9 @@ static POINTERS: LazyLock<Vec<String>> = LazyLock::new(|| {
             row.paths.iter().map(move |path| format!("/detail/{top}/{}", path.join("/")))
         })
         .collect();
-    for at in ["userIdentity", "eventSource", "eventName", "recipientAccountId", "awsRegion", "sourceIPAddress", "resources"] {
+    for at in
+        ["userIdentity", "eventSource", "eventName", "recipientAccountId", "awsRegion", "sourceIPAddress", "resources"]
+    {
         pointers.push(format!("/detail/{at}"));
     }
     pointers.push("/region".to_owned());
@@ -142,7 +144,8 @@ fn listed(record: &Node<'_>, place: &Place<'_>) -> Vec<Resource> {
     let told = items.iter().take(RESOURCES_MAX).filter_map(|item| {
         let kind = text(item, "/type").unwrap_or_default();
         let account = text(item, "/accountId");
-        Told { kind, id: text(item, "/ARN").or_else(|| text(item, "/arn"))?, account, ..Told::default() }.resource(place)
+        Told { kind, id: text(item, "/ARN").or_else(|| text(item, "/arn"))?, account, ..Told::default() }
+            .resource(place)
     });
     told.collect()
 }

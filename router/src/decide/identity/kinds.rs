@@ -56,9 +56,9 @@ struct Table {
 
 /// The table under its three keys.
 struct Index {
-    by_name: HashMap<String, &'static Kind>,
-    by_service: HashMap<&'static str, Vec<Pattern>>,
-    by_prefix: Vec<(&'static str, &'static Kind)>,
+    names: HashMap<String, &'static Kind>,
+    services: HashMap<&'static str, Vec<Pattern>>,
+    prefixes: Vec<(&'static str, &'static Kind)>,
 }
 
 // The texts are compiled in and a test reads them, so an unreadable table cannot ship.
@@ -66,23 +66,23 @@ static TABLE: LazyLock<Table> = LazyLock::new(|| toml::from_str(include_str!("ki
 
 static INDEX: LazyLock<Index> = LazyLock::new(|| {
     let table: &'static Table = &TABLE;
-    let (mut by_name, mut by_service, mut by_prefix) = (HashMap::new(), HashMap::<_, Vec<_>>::new(), Vec::new());
+    let (mut names, mut services, mut prefixes) = (HashMap::new(), HashMap::<_, Vec<_>>::new(), Vec::new());
     for kind in &table.kind {
         for name in kind.also.iter().chain([&kind.name]) {
-            by_name.insert(folded(name), kind);
+            names.insert(folded(name), kind);
         }
         for (pattern, &rule) in &kind.arn {
             let (service, resource) = pattern.split_once(':').unwrap_or((pattern, ""));
             let (start, after_star) = resource.split_once('*').map_or((resource, None), |(s, a)| (s, Some(a)));
-            by_service.entry(service).or_default().push(Pattern { start, after_star, rule, kind });
+            services.entry(service).or_default().push(Pattern { start, after_star, rule, kind });
         }
-        by_prefix.extend(kind.prefix.iter().map(|p| (p.as_str(), kind)));
+        prefixes.extend(kind.prefix.iter().map(|p| (p.as_str(), kind)));
     }
-    for patterns in by_service.values_mut() {
+    for patterns in services.values_mut() {
         patterns.sort_by_key(|p| std::cmp::Reverse(p.start.len() + p.after_star.map_or(0, str::len)));
     }
-    by_prefix.sort_by_key(|(prefix, _)| std::cmp::Reverse(prefix.len()));
-    Index { by_name, by_service, by_prefix }
+    prefixes.sort_by_key(|(prefix, _)| std::cmp::Reverse(prefix.len()));
+    Index { names, services, prefixes }
 });
 
 /// All spellings of one type have the same letters: `AWS::EC2::VPC`, `AWS_EC2_VPC`, `AwsEc2Vpc`.
@@ -105,19 +105,19 @@ pub(super) fn named(told: &str) -> Option<&'static Kind> {
         return None;
     }
     let name = folded(told);
-    let index = &INDEX.by_name;
+    let index = &INDEX.names;
     index.get(&name).or_else(|| index.get(&format!("aws{name}"))).copied()
 }
 
 /// The kind that a bare id shows by how it starts, `i-0abc…`.
 pub(super) fn of_prefix(id: &str) -> Option<&'static Kind> {
     let starts = |prefix: &str| id.strip_prefix(prefix).is_some_and(|rest| !rest.is_empty());
-    INDEX.by_prefix.iter().find(|(prefix, _)| starts(prefix)).map(|(_, kind)| *kind)
+    INDEX.prefixes.iter().find(|(prefix, _)| starts(prefix)).map(|(_, kind)| *kind)
 }
 
 /// The kind of an ARN, and the canonical id in it.
 pub(super) fn of_arn(arn: &Arn<'_>) -> Option<(&'static Kind, String)> {
-    INDEX.by_service.get(arn.service)?.iter().find_map(|pattern| pattern.read(arn).map(|id| (pattern.kind, id)))
+    INDEX.services.get(arn.service)?.iter().find_map(|pattern| pattern.read(arn).map(|id| (pattern.kind, id)))
 }
 
 impl Pattern {

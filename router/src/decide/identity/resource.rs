@@ -75,10 +75,10 @@ pub(super) const OCSF: &[&str] = &[
 ];
 
 /// A kind, the pointer to its objects (one or a list), and the names of their ARN, id and name.
-type Place4 = (&'static str, &'static str, &'static str, &'static str, &'static str);
+type Details = (&'static str, &'static str, &'static str, &'static str, &'static str);
 
 /// GuardDuty's details, in the order they are listed after the finding's own resource.
-const DETAILS: [Place4; 15] = [
+const DETAILS: [Details; 15] = [
     ("AwsEc2Instance", "/instanceDetails", "", "instanceId", ""),
     ("AwsS3Object", "/s3BucketDetails/*/s3ObjectDetails", "objectArn", "", ""),
     ("AwsS3Bucket", "/s3BucketDetails", "arn", "name", ""),
@@ -128,7 +128,8 @@ pub(super) fn guardduty(event: &Node<'_>, place: &Place<'_>) -> Vec<Resource> {
     for (kind, at, arn, id, name) in DETAILS {
         for details in objects(resource, at) {
             let field = |key: &str| details.get(key).and_then(Node::text).and_then(known);
-            let told = Told { kind, id: field(id).unwrap_or_default(), arn: field(arn), name: field(name), ..Told::default() };
+            let told =
+                Told { kind, id: field(id).unwrap_or_default(), arn: field(arn), name: field(name), ..Told::default() };
             found.extend(Told { tags: details.get("tags"), ..told }.resource(place));
         }
     }
@@ -172,7 +173,8 @@ pub(super) fn guardduty_object_scan(event: &Node<'_>, place: &Place<'_>) -> Vec<
 pub(super) fn config(event: &Node<'_>, place: &Place<'_>) -> Vec<Resource> {
     const QUALIFIER: &str = "evaluationResultIdentifier/evaluationResultQualifier";
     let evaluation = |result: &str| event.pointer(&format!("/detail/{result}/{QUALIFIER}"));
-    let items = ["/detail/configurationItem", "/detail/configurationItemSummary", "/detail"].map(|at| event.pointer(at));
+    let items =
+        ["/detail/configurationItem", "/detail/configurationItemSummary", "/detail"].map(|at| event.pointer(at));
     let items = items.into_iter().chain([evaluation("newEvaluationResult"), evaluation("oldEvaluationResult")]);
     let found = items.flatten().find_map(|item| {
         let kind = text(item, "/resourceType")?;
@@ -185,7 +187,15 @@ pub(super) fn config(event: &Node<'_>, place: &Place<'_>) -> Vec<Resource> {
     found.into_iter().collect()
 }
 
-/// ASFF: an access key stands for its principal. GuardDuty's S3 findings list the key before the bucket they are about.
+/// GuardDuty's S3 findings in Security Hub may list the access key before the bucket that they are about (C).
+fn keys_after_buckets(mut found: Vec<(bool, Resource)>) -> Vec<Resource> {
+    if found.iter().any(|(_, r)| r.kind.starts_with("AwsS3")) {
+        found.sort_by_key(|(is_key, _)| *is_key);
+    }
+    distinct(found.into_iter().map(|(_, resource)| resource))
+}
+
+/// ASFF: an access key stands for its principal.
 pub(super) fn asff(event: &Node<'_>, place: &Place<'_>) -> Vec<Resource> {
     let Some(finding) = event.pointer("/detail/findings/0") else { return Vec::new() };
     let mut found: Vec<(bool, Resource)> = Vec::new();
@@ -196,10 +206,7 @@ pub(super) fn asff(event: &Node<'_>, place: &Place<'_>) -> Vec<Resource> {
         let principal = is_key.then(|| actor::asff_key(finding, resource).resource(place)).flatten();
         found.extend(principal.or_else(|| told.resource(place)).map(|r| (is_key, r)));
     }
-    if found.iter().any(|(_, r)| r.kind.starts_with("AwsS3")) {
-        found.sort_by_key(|(is_key, _)| *is_key);
-    }
-    distinct(found.into_iter().map(|(_, resource)| resource))
+    keys_after_buckets(found)
 }
 
 /// OCSF: `uid` is an ARN or an id; an access key with a user stands for it.
@@ -215,10 +222,7 @@ pub(super) fn ocsf(event: &Node<'_>, place: &Place<'_>) -> Vec<Resource> {
         let principal = is_key.then(|| actor::ocsf_key(finding, resource).resource(place)).flatten();
         found.extend(principal.or_else(|| told.resource(place)).map(|r| (is_key, r)));
     }
-    if found.iter().any(|(_, r)| r.kind.starts_with("AwsS3")) {
-        found.sort_by_key(|(is_key, _)| *is_key);
-    }
-    distinct(found.into_iter().map(|(_, resource)| resource))
+    keys_after_buckets(found)
 }
 
 /// Inspector v2: `detail.resources[].{type, id, tags}`.
@@ -245,7 +249,8 @@ pub(super) fn macie(event: &Node<'_>, place: &Place<'_>) -> Vec<Resource> {
         ..Told::default()
     });
     let told = name.map(|id| Told { kind: "AwsS3Bucket", id, ..Told::default() });
-    let bucket = told.map(|t| Told { arn: bucket.and_then(|b| text(b, "/arn")), tags: bucket.and_then(|b| b.get("tags")), ..t });
+    let bucket =
+        told.map(|t| Told { arn: bucket.and_then(|b| text(b, "/arn")), tags: bucket.and_then(|b| b.get("tags")), ..t });
     distinct(object.into_iter().chain(bucket).filter_map(|told| told.resource(place)))
 }
 

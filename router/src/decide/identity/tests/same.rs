@@ -28,10 +28,11 @@ fn key(owner: &str, key: &str) -> Saying {
     guardduty("AccessKey", &format!(r#""accessKeyDetails":{{{owner},"accessKeyId":"{key}"}}"#))
 }
 
-#[test]
+type Rows = Vec<(&'static str, &'static str, Vec<Saying>)>;
+
 #[rustfmt::skip]
-fn the_same_resource_has_one_name_whoever_reports_it() {
-    let rows: Vec<(&str, &str, Vec<Saying>)> = vec![
+fn ec2_s3_and_identities() -> Rows {
+    vec![
         ("AwsEc2Instance", "i-0abc", vec![
             config("EC2::Instance", "i-0abc"),
             asff("AwsEc2Instance", "arn:aws:ec2:eu-west-1:111122223333:instance/i-0abc"),
@@ -106,6 +107,12 @@ fn the_same_resource_has_one_name_whoever_reports_it() {
             item("IAM::Policy", "ANPAEXAMPLE", "p"), asff("AwsIamPolicy", "arn:aws:iam::111122223333:policy/p"),
             trail("iam", "CreatePolicyVersion", r#"{"policyArn":"arn:aws:iam::111122223333:policy/p"}"#),
         ]),
+    ]
+}
+
+#[rustfmt::skip]
+fn keys_watching_databases_and_compute() -> Rows {
+    vec![
         ("AwsKmsKey", "0-1-2", vec![
             config("KMS::Key", "0-1-2"), asff("AwsKmsKey", "arn:aws:kms:eu-west-1:111122223333:key/0-1-2"),
             trail("kms", "DisableKey", r#"{"keyId":"0-1-2"}"#),
@@ -152,6 +159,12 @@ fn the_same_resource_has_one_name_whoever_reports_it() {
             config("ECS::Cluster", "arn:aws:ecs:eu-west-1:111122223333:cluster/c"), trail("ecs", "ExecuteCommand", r#"{"cluster":"c"}"#),
             guardduty("ECSCluster", r#""ecsClusterDetails":{"name":"c","arn":"arn:aws:ecs:eu-west-1:111122223333:cluster/c"}"#),
         ]),
+    ]
+}
+
+#[rustfmt::skip]
+fn messaging_edge_and_the_rest() -> Rows {
+    vec![
         ("AwsEcrContainerImage", "team/app@sha256:0f", vec![
             asff("AwsEcrContainerImage", "arn:aws:ecr:eu-west-1:111122223333:repository/team/app/sha256:0f"),
             ("inspector", r#"{"resources":[{"type":"AWS_ECR_CONTAINER_IMAGE","id":"arn:aws:ecr:eu-west-1:111122223333:repository/team/app/sha256:0f"}]}"#.into()),
@@ -212,8 +225,13 @@ fn the_same_resource_has_one_name_whoever_reports_it() {
         ("AwsWafv2WebAcl", "0-1", vec![
             asff("AwsWafv2WebAcl", "arn:aws:wafv2:eu-west-1:111122223333:regional/webacl/w/0-1"), trail("wafv2", "DeleteWebACL", r#"{"name":"w","id":"0-1"}"#),
         ]),
-    ];
-    for (kind, id, sayings) in rows {
+    ]
+}
+
+#[test]
+fn the_same_resource_has_one_name_whoever_reports_it() {
+    let rows = [ec2_s3_and_identities(), keys_watching_databases_and_compute(), messaging_edge_and_the_rest()];
+    for (kind, id, sayings) in rows.into_iter().flatten() {
         for (reader, detail) in sayings {
             let (found, _) = read(reader, &event(&detail));
             let told: Vec<_> = found.iter().map(|r| (r.kind.as_ref(), r.id.as_str(), r.account.as_deref())).collect();
@@ -228,7 +246,7 @@ fn the_same_actor_has_one_id_whoever_reports_it() {
     let asff_key = |details: &str| ("asff", format!(r#"{{"findings":[{{"AwsAccountId":"111122223333","Region":"eu-west-1","Resources":[{{"Type":"AwsIamAccessKey","Id":"AWS::IAM::AccessKey:X","Details":{{"AwsIamAccessKey":{{{details}}}}}}}]}}]}}"#));
     let trail = |identity: &str| ("cloudtrail", format!(r#"{{"userIdentity":{{"accountId":"111122223333",{identity}}}}}"#));
     let ocsf = |user: &str| ("ocsf", format!(r#"{{"findings":[{{"cloud":{{"account":{{"uid":"111122223333"}}}},"actor":{{"user":{{{user}}}}}}}]}}"#));
-    let rows: Vec<(&str, &str, Vec<Saying>)> = vec![
+    let rows: Rows = vec![
         ("arn:aws:iam::111122223333:root", "root", vec![
             key(r#""userType":"Root","userName":"Root","principalId":"111122223333""#, ""),
             trail(r#""type":"Root","arn":"arn:aws:iam::111122223333:root""#),
