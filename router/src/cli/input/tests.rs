@@ -120,7 +120,7 @@ fn a_file_is_lines_or_documents_as_its_first_two_lines_say() {
             b"{\n  \"a\": 1,\n  oops\n}".to_vec(),
             vec![format!("0 ! not JSON: key must be a string at line 3, column 3; {needs}")],
         ),
-        ("a truncated document", b"{\n  \"a\": 1,\n".to_vec(), vec![format!("0 ! {cut} 2, column 10; {send}")]),
+        ("a truncated document", b"{\n  \"a\": 1,\n".to_vec(), vec![format!("0 ! {cut} 3, column 0; {send}")]),
         (
             "a document behind another is broken",
             format!("{}\n}}", pretty(A)).into(),
