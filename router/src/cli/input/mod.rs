@@ -233,7 +233,7 @@ impl Reader<'_, '_> {
         let text = match std::str::from_utf8(&bytes) {
             Ok(text) => text,
             Err(error) => {
-                let line = 1 + bytes[..error.valid_up_to()].iter().filter(|b| **b == b'\n').count();
+                let line = bytes[..error.valid_up_to()].split(|b| *b == b'\n').count();
                 return self.refuse(format!("not UTF-8 text at line {line}"));
             }
         };

@@ -69,7 +69,8 @@ impl fmt::Display for Place<'_> {
 
 /// A text that nobody has read yet.
 fn text(text: &str, place: &Place<'_>, emit: &mut Emit<'_>) -> ControlFlow<()> {
-    let text = text.trim_ascii();
+    let text = repair_surrogates(text.trim_ascii());
+    let text = text.as_ref();
     if text.is_empty() {
         return emit(Err(place.refuse("empty; expected one EventBridge event")));
     }
@@ -194,4 +195,32 @@ fn unknown(text: &str, fields: &Object<'_>) -> String {
             .to_owned();
     }
     format!("no known shape: {}; expected an EventBridge event", keys_in_words(text))
+}
+
+/// Puts U+FFFD in the place of half surrogate pairs. Producers that cut texts to a length leave them at the end, no JSON
+/// reader takes them, and a user agent of an attacker's choice must not cost us the event.
+fn repair_surrogates(text: &str) -> Cow<'_, str> {
+    let unit = |at: usize| {
+        let digits = text.get(at..at + 6)?.strip_prefix("\\u")?;
+        u16::from_str_radix(digits, 16).ok()
+    };
+    let (mut repaired, mut copied, mut at) = (String::new(), 0, 0);
+    while let Some(ahead) = text.as_bytes().get(at..).and_then(|rest| rest.iter().position(|b| *b == b'\\')) {
+        at += ahead;
+        match unit(at) {
+            Some(0xd800..=0xdbff) if matches!(unit(at + 6), Some(0xdc00..=0xdfff)) => at += 12,
+            Some(0xd800..=0xdfff) => {
+                repaired.push_str(&text[copied..at]);
+                repaired.push_str("\\ufffd");
+                at += 6;
+                copied = at;
+            }
+            _ => at += 2,
+        }
+    }
+    if copied == 0 {
+        return Cow::Borrowed(text);
+    }
+    repaired.push_str(&text[copied..]);
+    Cow::Owned(repaired)
 }
