@@ -110,7 +110,7 @@ impl<L: Ledger, M: Messenger, R: Remediator> Router<'_, L, M, R> {
     }
 
     async fn tell(&self, envelope: &Envelope<'_>, judged: Judged<'_>, now: Timestamp) -> Told {
-        let Verdict::Claimed(claim) = &judged.verdict else { return untold(judged, Disposition::Ack, None) };
+        let Verdict::Claimed(claim) = &judged.verdict else { return self.untold(judged, Disposition::Ack, None) };
         for _ in 0..CONFLICTS_MAX {
             match self.try_tell(envelope, &judged, claim, now).await {
                 Ok(Some((novelty, actions, entries, mistakes))) => {
@@ -125,15 +125,25 @@ impl<L: Ledger, M: Messenger, R: Remediator> Router<'_, L, M, R> {
                     });
                     let errors: Vec<String> = mistakes.into_iter().chain(failed).collect();
                     let error = (!errors.is_empty()).then(|| errors.join("; "));
-                    let Judged { finding, verdict, .. } = judged;
-                    return Told { finding, verdict, novelty: Some(novelty), actions, entries, disposition, error };
+                    return Told { novelty: Some(novelty), actions, entries, ..self.untold(judged, disposition, error) };
                 }
                 Ok(None) => {}
-                Err(trouble) => return untold(judged, Disposition::Retry(RETRY_AFTER), Some(format!("ledger: {trouble}"))),
+                Err(trouble) => return self.untold(judged, Disposition::Retry(RETRY_AFTER), Some(format!("ledger: {trouble}"))),
             }
         }
         let why = format!("ledger: changed by somebody else {CONFLICTS_MAX} times in a row");
-        untold(judged, Disposition::Retry(RETRY_AFTER), Some(why))
+        self.untold(judged, Disposition::Retry(RETRY_AFTER), Some(why))
+    }
+
+    /// A finding of which nothing was decided.
+    fn untold(&self, judged: Judged<'_>, disposition: Disposition, error: Option<String>) -> Told {
+        let Judged { finding, verdict, .. } = judged;
+        let (mut playbook, mut also) = (String::new(), Vec::new());
+        if let Verdict::Claimed(claim) = &verdict {
+            let name = |i: &usize| self.policy.playbooks[*i].name.clone();
+            (playbook, also) = (name(&claim.playbook), claim.also.iter().map(name).collect());
+        }
+        Told { finding, verdict, playbook, also, novelty: None, actions: Vec::new(), entries: (None, None), disposition, error }
     }
 
     /// None where somebody else wrote in between: read and decide again.
@@ -262,11 +272,6 @@ struct Story<'a> {
     before: Option<&'a Entry>,
     novelty: Novelty,
     now: Timestamp,
-}
-
-fn untold(judged: Judged<'_>, disposition: Disposition, error: Option<String>) -> Told {
-    let Judged { finding, verdict, .. } = judged;
-    Told { finding, verdict, novelty: None, actions: Vec::new(), entries: (None, None), disposition, error }
 }
 
 /// Remembers where the problem was told, so that its card can be kept true.

@@ -26,10 +26,11 @@ pub fn advance(entry: Option<Entry>, finding: &Finding, claim: &Claim, timing: T
     if let Some(novelty) = owed(&entry, finding) {
         return (novelty, entry);
     }
-    if !take_report(&mut entry, finding) {
+    if is_known(&entry, finding) {
         return (Novelty::Stale, entry);
     }
     close_if_forgotten(&mut entry, finding, timing.memory);
+    take_report(&mut entry, finding);
     entry.last_seen = entry.last_seen.max(finding.last_seen);
     let novelty = match (finding.status, entry.state) {
         (Status::Resolved, State::Open) if all_resolved(&entry) => {
@@ -85,41 +86,44 @@ fn owed(entry: &Entry, finding: &Finding) -> Option<Novelty> {
     same.then_some(owed.novelty)
 }
 
-/// Notes what the reporter says; false where we knew it or know better.
-fn take_report(entry: &mut Entry, finding: &Finding) -> bool {
+/// Where the reporter's word on this finding is kept: by its id, or in one place for all acts.
+fn place(entry: &Entry, finding: &Finding) -> Option<usize> {
     let id = if finding.can_resolve { finding.id.as_str() } else { "" };
-    let at = entry.reports.iter().position(|r| r.reporter == finding.reporter && r.id == id);
-    let Some(at) = at else {
-        let report = Report {
+    entry.reports.iter().position(|r| r.reporter == finding.reporter && r.id == id)
+}
+
+/// The same again, or older than what the reporter said of this finding.
+fn is_known(entry: &Entry, finding: &Finding) -> bool {
+    place(entry, finding).map(|at| &entry.reports[at]).is_some_and(|report| {
+        if finding.can_resolve { finding.revision <= report.revision } else { report.seen.contains(&finding.id) }
+    })
+}
+
+/// Notes what the reporter says.
+fn take_report(entry: &mut Entry, finding: &Finding) {
+    let Some(at) = place(entry, finding) else {
+        let acts = !finding.can_resolve;
+        make_room(&mut entry.reports);
+        entry.reports.push(Report {
             reporter: finding.reporter.clone(),
-            id: id.to_owned(),
+            id: if acts { String::new() } else { finding.id.clone() },
             revision: finding.revision,
             status: finding.status,
             can_resolve: finding.can_resolve,
             count: finding.count,
             link: finding.link.clone(),
-            seen: if finding.can_resolve { Vec::new() } else { vec![finding.id.clone()] },
-        };
-        make_room(&mut entry.reports);
-        entry.reports.push(report);
-        return true;
+            seen: if acts { vec![finding.id.clone()] } else { Vec::new() },
+        });
+        return;
     };
     let report = &mut entry.reports[at];
-    if finding.can_resolve {
-        if finding.revision <= report.revision {
-            return false;
-        }
-    } else {
-        if report.seen.contains(&finding.id) {
-            return false;
-        }
+    if !finding.can_resolve {
         push_bounded(&mut report.seen, finding.id.clone(), SEEN_MAX);
     }
     report.revision = report.revision.max(finding.revision);
     report.count = if finding.count > 1 { finding.count } else { report.count + 1 };
     report.status = finding.status;
     report.link = finding.link.clone().or_else(|| report.link.take());
-    true
 }
 
 /// Beyond the limit the oldest report goes, one that is over before one that is not.

@@ -266,7 +266,7 @@ fn about(about: About, finding: &Finding) -> Resource {
 
 /// Equal for the same problem, whoever reports it. Events are written by attackers, so the hash resists collisions; 128
 /// bits of it are plenty for a name.
-fn fingerprint<'b>(account: &str, region: Option<&str>, about: &Resource, weakness: &str, by: impl Iterator<Item = &'b str>) -> String {
+fn fingerprint<'b>(account: &'b str, region: Option<&'b str>, about: &'b Resource, weakness: &'b str, by: impl Iterator<Item = &'b str>) -> String {
     let owner = about.account.as_deref().unwrap_or(account);
     let parts = [owner, region.unwrap_or_default(), &about.kind, &about.id, weakness];
     let mut hash = Sha256::new();

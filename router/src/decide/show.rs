@@ -153,14 +153,11 @@ fn offered(offer: &crate::values::entry::Offer) -> RemediationView {
 pub fn event_of(text: &str, element: Option<&(String, usize)>) -> Value {
     let mut event: Value = serde_json::from_str(text).unwrap_or(Value::Null);
     if let Some((pointer, index)) = element
-        && let Some(list) = event.pointer_mut(pointer)
+        && let Some(Value::Array(items)) = event.pointer_mut(pointer)
+        && *index < items.len()
     {
-        let one = match list {
-            Value::Array(items) if *index < items.len() => items.swap_remove(*index),
-            other => other.take(),
-        };
-        *list = Value::Array(vec![one]);
+        let one = items.swap_remove(*index);
+        *items = vec![one];
     }
     event
 }
-

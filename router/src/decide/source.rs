@@ -7,7 +7,7 @@ use super::{
     carrier::Envelope,
     identity::{self, Place},
     pattern::Pattern,
-    written::{Item, Problem, Table, Written},
+    written::{Item, Problem, Written},
 };
 use crate::values::{
     finding::{Exercise, Finding, Resource, Status},
@@ -443,9 +443,4 @@ pub(super) fn percent_encode(text: &str) -> String {
         }
         out
     })
-}
-
-/// What a table of the policy offers beyond what it must have.
-pub(super) fn optional_text(table: &Table<'_>, key: &'static str) -> Option<String> {
-    table.get(key)?.text().map(str::to_owned)
 }
