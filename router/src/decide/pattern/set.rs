@@ -9,8 +9,8 @@
 //! elements, `Way::matches` decides.
 //!
 //! Bound, whatever the event holds: each value is looked up once, each state is entered at most once, each list that must
-//! be tried is tried on each value once, and each way that is found is verified at most once, in time linear in the event. (So the worst event is one whose array elements together
-//! satisfy many patterns and singly none: elements times patterns.)
+//! be tried is tried on each value once, and each way that is found is verified at most once, in time linear in the event.
+//! So the worst event is one whose array elements together satisfy many patterns and singly none: elements times patterns.
 mod build;
 
 use super::{Pattern, condition::Condition, index::Index, matches::is_container};
