@@ -10,11 +10,12 @@
 //!
 //! Bound, whatever the event holds: each value is looked up once, each state is entered at most once, each list that must
 //! be tried is tried on each value once, and each way that is found is verified at most once, in time linear in the event.
+//! So the worst event is one whose array elements together satisfy many patterns and singly none: elements times patterns.
 mod build;
 
 use super::{Pattern, condition::Condition, index::Index, matches::is_container};
 use crate::values::tree::{Fields, Node};
-use std::collections::HashMap;
+use std::{collections::HashMap, ops::Range};
 
 /// Many patterns, compiled into one matcher.
 #[derive(Clone, Debug)]
@@ -49,7 +50,10 @@ struct Name {
 #[derive(Clone, Debug, Default)]
 struct State {
     found: Vec<usize>,
+    /// Sorted by field.
     forks: Vec<Fork>,
+    /// Field and next state: where to go on if the field has no values.
+    absences: Vec<(usize, usize)>,
 }
 
 /// Where to go on from a state by the values of one field.
@@ -109,6 +113,8 @@ struct Run<'s, 'e> {
     set: &'s PatternSet,
     /// Field and value, sorted by field after the walk.
     hits: Vec<(usize, &'e Node<'e>)>,
+    /// Each field that has values, and where they are in `hits`.
+    present: Vec<(usize, Range<usize>)>,
     /// By field: whether its values come from several elements of an array. Empty if none do.
     scattered: Vec<bool>,
     /// What was looked up so far: field, conditions that hold.
@@ -119,9 +125,15 @@ struct Run<'s, 'e> {
 
 impl<'s, 'e> Run<'s, 'e> {
     fn new(set: &'s PatternSet, event: &'e Node<'e>) -> Self {
-        let mut run = Self { set, hits: Vec::new(), scattered: Vec::new(), satisfied: Vec::new(), steps: 0 };
+        let (hits, present, scattered, satisfied) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let mut run = Self { set, hits, present, scattered, satisfied, steps: 0 };
         run.walk(event, 0, false);
         run.hits.sort_by_key(|(field, _)| *field);
+        let mut from = 0;
+        for chunk in run.hits.chunk_by(|(a, _), (b, _)| a == b) {
+            run.present.push((chunk[0].0, from..from + chunk.len()));
+            from += chunk.len();
+        }
         run
     }
 
@@ -154,9 +166,10 @@ impl<'s, 'e> Run<'s, 'e> {
     }
 
     fn values(&self, field: usize) -> &[(usize, &'e Node<'e>)] {
-        let from = self.hits.partition_point(|(f, _)| *f < field);
-        let rest = &self.hits[from..];
-        &rest[..rest.partition_point(|(f, _)| *f == field)]
+        match self.present.binary_search_by_key(&field, |(f, _)| *f) {
+            Ok(i) => &self.hits[self.present[i].1.clone()],
+            Err(_) => &[],
+        }
     }
 
     /// The ways found, ascending.
@@ -166,27 +179,23 @@ impl<'s, 'e> Run<'s, 'e> {
         let mut trials: HashMap<u32, bool> = HashMap::new();
         while let Some(state) = states.pop() {
             let set = self.set;
-            let State { found: here, forks } = &set.states[state];
+            let State { found: here, forks, absences } = &set.states[state];
             self.steps += 1;
             found.extend(here);
-            for fork in forks {
-                if !fork.indexed.is_empty() {
-                    for condition in self.satisfied(fork.field) {
-                        let from = fork.indexed.partition_point(|(c, _)| c < condition);
-                        next.extend(fork.indexed[from..].iter().take_while(|(c, _)| c == condition).map(|(_, s)| *s));
-                    }
-                }
-                for (condition, state) in &fork.tried {
-                    let many = self.values(fork.field).len() > 8;
-                    let known = if many { trials.get(condition).copied() } else { None };
-                    let holds = known.unwrap_or_else(|| self.tried(fork.field, *condition));
-                    if many {
-                        trials.insert(*condition, holds);
-                    }
-                    if holds {
-                        next.push(*state);
-                    }
-                }
+            // A list that may be absent or have a value leads to one state, but cannot lead there by both.
+            next.extend(absences.iter().filter(|(field, _)| self.values(*field).is_empty()).map(|(_, state)| *state));
+            states.append(&mut next);
+            // Walk over whichever is fewer, the forks or the fields that have values.
+            let present = self.present.len();
+            for i in 0..forks.len().min(present) {
+                let fork = if forks.len() <= present {
+                    forks.get(i)
+                } else {
+                    let field = self.present[i].0;
+                    forks.binary_search_by_key(&field, |fork| fork.field).ok().and_then(|i| forks.get(i))
+                };
+                let Some(fork) = fork.filter(|fork| !self.values(fork.field).is_empty()) else { continue };
+                self.follow(fork, &mut trials, &mut next);
                 // Several conditions of one list lead to the same state.
                 next.sort_unstable();
                 next.dedup();
@@ -195,6 +204,27 @@ impl<'s, 'e> Run<'s, 'e> {
         }
         found.sort_unstable();
         found
+    }
+
+    /// Appends the states that the values of the fork's field lead to.
+    fn follow(&mut self, fork: &Fork, trials: &mut HashMap<u32, bool>, next: &mut Vec<usize>) {
+        if !fork.indexed.is_empty() {
+            for condition in self.satisfied(fork.field) {
+                let from = fork.indexed.partition_point(|(c, _)| c < condition);
+                next.extend(fork.indexed[from..].iter().take_while(|(c, _)| c == condition).map(|(_, s)| *s));
+            }
+        }
+        let many = self.values(fork.field).len() > 8;
+        for (condition, state) in &fork.tried {
+            let known = if many { trials.get(condition).copied() } else { None };
+            let holds = known.unwrap_or_else(|| self.tried(fork.field, *condition));
+            if many {
+                trials.insert(*condition, holds);
+            }
+            if holds {
+                next.push(*state);
+            }
+        }
     }
 
     /// The indexed conditions that the field's values satisfy.
@@ -221,10 +251,8 @@ impl<'s, 'e> Run<'s, 'e> {
     fn tried(&mut self, field: usize, condition: u32) -> bool {
         let values = self.values(field);
         let steps = values.len();
-        let holds = match &self.set.conditions[condition as usize] {
-            Condition::Absent => values.is_empty(),
-            condition => values.iter().any(|(_, value)| condition.holds(value)),
-        };
+        let condition = &self.set.conditions[condition as usize];
+        let holds = values.iter().any(|(_, value)| condition.holds(value));
         self.steps += steps;
         holds
     }

@@ -46,8 +46,8 @@ fn what_aws_refuses_is_refused_with_place_and_remedy() {
     let mut actual = String::new();
     for row in written.split_terminator("\n\n") {
         let pattern = row.lines().next().unwrap_or_default();
-        let error = Pattern::parse(pattern).map(|_| "not refused".to_owned()).unwrap_or_else(|e| e.to_string());
-        actual += &format!("{pattern}\n  {error}\n\n");
+        let error = Pattern::parse(pattern).map_or_else(|e| e.to_string(), |_| "not refused".to_owned());
+        actual += &[pattern, "\n  ", &error, "\n\n"].concat();
     }
     assert_eq!(actual.trim_end(), written.trim_end(), "\n{actual}");
     let choices = |n: usize| json!((0..n).map(|i| json!({"a": [i]})).collect::<Vec<_>>());

@@ -23,13 +23,14 @@ pub(super) fn build(patterns: Vec<Pattern>) -> PatternSet {
         }
     }
     builder.order(&mut ways);
-    let mut tree = Tree { states: vec![State::default()], next: HashMap::new() };
+    let mut tree = Tree { states: vec![State::default()], next: HashMap::new(), forks: HashMap::new() };
     for (i, (_, lists)) in ways.iter_mut().enumerate() {
         let last = lists.drain(..).fold(0, |state, list| tree.next(state, list, &builder.conditions));
         tree.states[last].found.push(i);
     }
-    for fork in tree.states.iter_mut().flat_map(|state| &mut state.forks) {
-        fork.indexed.sort_unstable();
+    for state in &mut tree.states {
+        state.forks.sort_unstable_by_key(|fork| fork.field);
+        state.forks.iter_mut().for_each(|fork| fork.indexed.sort_unstable());
     }
     PatternSet {
         patterns,
@@ -121,6 +122,8 @@ struct Tree {
     states: Vec<State>,
     /// From a state by a list.
     next: HashMap<(usize, List), usize>,
+    /// Of a state for a field.
+    forks: HashMap<(usize, usize), usize>,
 }
 
 impl Tree {
@@ -130,15 +133,17 @@ impl Tree {
         if next == new {
             self.states.push(State::default());
             let (field, numbers) = list;
-            let forks = &mut self.states[from].forks;
-            let i = forks.iter().position(|fork| fork.field == field).unwrap_or_else(|| {
+            let State { forks, absences, .. } = &mut self.states[from];
+            let i = *self.forks.entry((from, field)).or_insert_with(|| {
                 forks.push(Fork { field, ..Fork::default() });
                 forks.len() - 1
             });
             for number in numbers {
-                let indexed = Index::takes(&conditions[number as usize].1);
-                let edges = if indexed { &mut forks[i].indexed } else { &mut forks[i].tried };
-                edges.push((number, new));
+                match &conditions[number as usize].1 {
+                    Condition::Absent => absences.push((field, new)),
+                    condition if Index::takes(condition) => forks[i].indexed.push((number, new)),
+                    _ => forks[i].tried.push((number, new)),
+                }
             }
         }
         next

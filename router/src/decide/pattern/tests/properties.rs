@@ -1,5 +1,7 @@
 //! Properties over random patterns and events.
 use super::*;
+use crate::decide::pattern::{condition::Condition, matches::is_container};
+use std::sync::Arc;
 
 /// Few names and values, so that patterns and events meet.
 fn scalar() -> impl Strategy<Value = Value> {
@@ -9,6 +11,10 @@ fn scalar() -> impl Strategy<Value = Value> {
         2 => prop::sample::select(vec![json!(0), json!(0.0), json!(1), json!(-1), json!(5), json!(10)]),
         1 => prop::sample::select(vec![json!(null), json!(true), json!(false)]),
     ]
+}
+
+fn one_of_two() -> impl Strategy<Value = Value> {
+    prop::sample::select(vec![json!("a"), json!("b")])
 }
 
 fn text() -> impl Strategy<Value = String> {
@@ -22,6 +28,7 @@ fn glob() -> impl Strategy<Value = String> {
 fn condition() -> impl Strategy<Value = Value> {
     prop_oneof![
         4 => scalar(),
+        8 => one_of_two(),
         1 => text().prop_map(|t| json!({"prefix": t})),
         1 => text().prop_map(|t| json!({"suffix": t})),
         1 => text().prop_map(|t| json!({"prefix": {"equals-ignore-case": t}})),
@@ -65,7 +72,61 @@ fn event() -> impl Strategy<Value = Value> {
             prop::collection::btree_map(name(), inner, 0..4).prop_map(|fields| json!(fields)),
         ]
     });
+    // Conditions on one element meet only where arrays hold several alike.
+    let element = prop::collection::btree_map(name(), one_of_two(), 1..4).prop_map(|fields| json!(fields));
+    let elements = prop::collection::vec(element.boxed(), 2..4).prop_map(Value::from).boxed();
+    let nested = prop::collection::vec(elements.clone(), 1..3).prop_map(Value::from);
+    let value = prop_oneof![2 => value, 2 => elements, 1 => nested];
     prop::collection::btree_map(name(), value, 0..4).prop_map(|fields| json!(fields))
+}
+
+/// A value, its path, and from which element of which array it comes: the flat list that AWS's engine works on.
+struct Flat<'e> {
+    path: Vec<&'e str>,
+    value: &'e Node<'e>,
+    from: Vec<(usize, usize)>,
+}
+
+fn flatten<'e>(value: &'e Node<'e>, at: (&[&'e str], &[(usize, usize)]), arrays: &mut usize, flat: &mut Vec<Flat<'e>>) {
+    let (path, from) = at;
+    match value {
+        Node::Object(fields) => {
+            for (name, value) in fields {
+                flatten(value, (&[path, &[&**name]].concat(), from), arrays, flat);
+            }
+        }
+        Node::Array(items) => {
+            *arrays += 1;
+            let array = *arrays;
+            for (i, item) in items.iter().enumerate() {
+                let inside = if is_container(item) { [from, &[(array, i)]].concat() } else { from.to_vec() };
+                flatten(item, (path, &inside), arrays, flat);
+            }
+        }
+        value => flat.push(Flat { path: path.to_vec(), value, from: from.to_vec() }),
+    }
+}
+
+/// Whether values can be chosen for all fields so that no two come from different elements of one array.
+fn choose(
+    pattern: &Pattern,
+    fields: &[(usize, Arc<[Condition]>)],
+    flat: &[Flat<'_>],
+    chosen: &[(usize, usize)],
+) -> bool {
+    let [(path, list), rest @ ..] = fields else { return true };
+    let mut here = flat
+        .iter()
+        .filter(|one| one.path.iter().copied().eq(pattern.paths[*path].iter().map(AsRef::as_ref)))
+        .peekable();
+    if here.peek().is_none() && list.contains(&Condition::Absent) {
+        return choose(pattern, rest, flat, chosen);
+    }
+    here.any(|one| {
+        list.iter().any(|condition| condition.holds(one.value))
+            && one.from.iter().all(|(array, i)| chosen.iter().all(|(a, j)| a != array || i == j))
+            && choose(pattern, rest, flat, &[chosen, &one.from].concat())
+    })
 }
 
 proptest! {
@@ -86,6 +147,19 @@ proptest! {
             prop_assert_eq!(set.matches(&whole), expected.clone(), "{}", text);
             let pruned = Node::parse_fields(&text, &fields).unwrap();
             prop_assert_eq!(set.matches(&pruned), expected, "pruned {}", text);
+        }
+    }
+
+    #[test]
+    fn fields_match_within_one_element(patterns in prop::collection::vec(pattern(), 1..6), event in event()) {
+        let text = event.to_string();
+        let event = Node::parse(&text).unwrap();
+        let mut flat = Vec::new();
+        flatten(&event, (&[], &[]), &mut 0, &mut flat);
+        for pattern in &patterns {
+            let pattern = Pattern::from_value(pattern).unwrap();
+            let expected = pattern.ways.iter().any(|way| choose(&pattern, &way.fields, &flat, &[]));
+            prop_assert_eq!(pattern.matches(&event), expected, "{}", text);
         }
     }
 
