@@ -17,7 +17,7 @@ use findings_router::{
 use jiff::{SignedDuration, Timestamp};
 use std::{hint::black_box, time::Instant};
 
-const GUARDDUTY: &str = include_str!("../../fixtures/guardduty-crypto-mining/01-first-seen.json");
+const GUARDDUTY: &str = include_str!("../../fixtures/guardduty-attack-sequence/01-compromised-credentials.json");
 const CLOUDTRAIL: &str = include_str!("../../fixtures/cloudtrail-ordinary/04-pipeline-updates-a-function.json");
 /// Turns; the median of all is printed.
 const ROUNDS: usize = 60;

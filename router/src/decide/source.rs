@@ -429,6 +429,9 @@ fn pad_account(account: String) -> String {
 
 /// Cuts on a character's boundary.
 pub(super) fn cut(text: &str, max: usize) -> String {
+    if text.len() <= max {
+        return text.to_owned();
+    }
     text.char_indices().nth(max).map_or(text, |(at, _)| &text[..at]).to_owned()
 }
 

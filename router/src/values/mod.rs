@@ -2,6 +2,7 @@
 pub mod action;
 pub mod entry;
 pub mod finding;
+mod scan;
 pub mod severity;
 pub mod time;
 pub mod tree;

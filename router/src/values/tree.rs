@@ -3,9 +3,8 @@
 //! Most events concern nobody, so they are walked once and nearly nothing of them is kept: `Fields` says which paths the
 //! policy names, everything else is skipped without being built. Numbers keep their literal text, because EventBridge
 //! compares numbers in patterns as text (300, 300.0 and 3.0e2 are three different values).
-use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
-use serde_json::value::RawValue;
-use std::{borrow::Cow, fmt};
+use super::scan::Scan;
+use std::borrow::Cow;
 
 /// Arrays and objects nested deeper than this are refused (`serde_json`'s own limit).
 pub const DEPTH_MAX: usize = 128;
@@ -35,11 +34,7 @@ impl<'a> Node<'a> {
 
     /// Reads of a text only what `fields` names. Arrays are kept at full length; their elements are pruned alike.
     pub fn parse_fields(text: &'a str, fields: &'a Fields) -> Result<Self, serde_json::Error> {
-        check_depth(text)?;
-        let mut reader = serde_json::Deserializer::from_str(text);
-        let node = fields.deserialize(&mut reader)?;
-        reader.end()?;
-        Ok(node)
+        Scan::new(text).read(fields)
     }
 
     /// The field of an object.
@@ -104,21 +99,19 @@ impl<'a> Node<'a> {
 /// Which paths of an event to keep: a trie of field names.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Fields {
-    /// Sorted by name.
+    /// Sorted by length, then name: most look-ups are settled without comparing text.
     children: Vec<(Box<str>, Fields)>,
     /// Keep everything from here on.
     whole: bool,
-    /// A path ends here, although others may go on.
-    leaf: bool,
 }
 
 impl Fields {
     /// Everything.
-    pub const ALL: &'static Self = &Self { children: Vec::new(), whole: true, leaf: true };
+    pub const ALL: &'static Self = &Self { children: Vec::new(), whole: true };
 
     /// Names one path of field names; array indices are left out, since all elements are kept.
     pub fn insert<'s>(&mut self, path: impl IntoIterator<Item = &'s str>) {
-        path.into_iter().fold(self, Self::child_mut).leaf = true;
+        path.into_iter().fold(self, Self::child_mut);
     }
 
     /// Names a JSON Pointer and everything below it.
@@ -132,159 +125,29 @@ impl Fields {
     }
 
     fn child_mut(&mut self, name: &str) -> &mut Self {
-        let i = self.children.binary_search_by(|(k, _)| k.as_ref().cmp(name)).unwrap_or_else(|i| {
+        let i = self.place(name).unwrap_or_else(|i| {
             self.children.insert(i, (name.into(), Self::default()));
             i
         });
         &mut self.children[i].1
     }
 
-    fn child(&self, name: &str) -> Option<(&str, &Self)> {
-        let i = self.children.binary_search_by(|(k, _)| k.as_ref().cmp(name)).ok()?;
+    fn place(&self, name: &str) -> Result<usize, usize> {
+        self.children.binary_search_by(|(k, _)| (k.len(), k.as_ref()).cmp(&(name.len(), name)))
+    }
+
+    /// What to keep of a field of this name, if anything; the name comes back without being copied.
+    pub(super) fn child(&self, name: &str) -> Option<(&str, &Self)> {
+        if self.whole {
+            return None;
+        }
+        let i = self.place(name).ok()?;
         self.children.get(i).map(|(k, f)| (k.as_ref(), f))
     }
-}
 
-/// Counting openers is much cheaper than following strings, and a text with few of them cannot be deep.
-fn check_depth(text: &str) -> Result<(), serde_json::Error> {
-    if text.bytes().filter(|b| matches!(b, b'{' | b'[')).count() <= DEPTH_MAX {
-        return Ok(());
-    }
-    let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
-    for byte in text.bytes() {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' if in_string => escaped = true,
-            b'"' => in_string = !in_string,
-            _ if in_string => {}
-            b'{' | b'[' => {
-                depth += 1;
-                if depth > DEPTH_MAX {
-                    return Err(serde_json::Error::custom(format!("nested deeper than {DEPTH_MAX} levels")));
-                }
-            }
-            b'}' | b']' => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-    }
-    Ok(())
-}
-
-/// Reads a scalar from its raw text, so that a number keeps its literal; a container goes on with `fields`.
-fn node_of_raw<'a>(raw: &'a RawValue, fields: &'a Fields) -> Result<Node<'a>, serde_json::Error> {
-    let text = raw.get();
-    Ok(match text.as_bytes().first() {
-        Some(b'"') if !text.contains('\\') => Node::String(Cow::Borrowed(&text[1..text.len() - 1])),
-        Some(b'"') => Node::String(Cow::Owned(serde_json::from_str(text)?)),
-        Some(b'{' | b'[') => fields.deserialize(&mut serde_json::Deserializer::from_str(text))?,
-        Some(b'n') => Node::Null,
-        Some(b't') => Node::Bool(true),
-        Some(b'f') => Node::Bool(false),
-        _ => Node::Number(Cow::Borrowed(text)),
-    })
-}
-
-/// A value under `Fields`: read raw where a scalar is expected (a leaf or a whole), walked where only fields are named.
-struct Value<'a>(&'a Fields);
-
-impl<'a> DeserializeSeed<'a> for Value<'a> {
-    type Value = Node<'a>;
-    fn deserialize<D: Deserializer<'a>>(self, reader: D) -> Result<Node<'a>, D::Error> {
-        if self.0.children.is_empty() || self.0.leaf || self.0.whole {
-            let raw = <&'a RawValue as serde::Deserialize>::deserialize(reader)?;
-            node_of_raw(raw, self.0).map_err(D::Error::custom)
-        } else {
-            self.0.deserialize(reader)
-        }
-    }
-}
-
-impl<'a> DeserializeSeed<'a> for &'a Fields {
-    type Value = Node<'a>;
-    fn deserialize<D: Deserializer<'a>>(self, reader: D) -> Result<Node<'a>, D::Error> {
-        reader.deserialize_any(self)
-    }
-}
-
-impl<'a> Visitor<'a> for &'a Fields {
-    type Value = Node<'a>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("JSON")
-    }
-    fn visit_unit<E>(self) -> Result<Node<'a>, E> {
-        Ok(Node::Null)
-    }
-    fn visit_bool<E>(self, b: bool) -> Result<Node<'a>, E> {
-        Ok(Node::Bool(b))
-    }
-    fn visit_u64<E>(self, n: u64) -> Result<Node<'a>, E> {
-        Ok(Node::Number(n.to_string().into()))
-    }
-    fn visit_i64<E>(self, n: i64) -> Result<Node<'a>, E> {
-        Ok(Node::Number(n.to_string().into()))
-    }
-    fn visit_f64<E>(self, n: f64) -> Result<Node<'a>, E> {
-        Ok(Node::Number(n.to_string().into()))
-    }
-    fn visit_borrowed_str<E>(self, s: &'a str) -> Result<Node<'a>, E> {
-        Ok(Node::String(Cow::Borrowed(s)))
-    }
-    fn visit_str<E>(self, s: &str) -> Result<Node<'a>, E> {
-        Ok(Node::String(Cow::Owned(s.to_owned())))
-    }
-    fn visit_seq<A: SeqAccess<'a>>(self, mut seq: A) -> Result<Node<'a>, A::Error> {
-        let mut items = Vec::new();
-        while let Some(item) = seq.next_element_seed(Value(self))? {
-            items.push(item);
-        }
-        Ok(Node::Array(items))
-    }
-    fn visit_map<A: MapAccess<'a>>(self, mut map: A) -> Result<Node<'a>, A::Error> {
-        let mut fields: Vec<(Cow<'a, str>, Node<'a>)> = Vec::with_capacity(self.children.len().min(8));
-        while let Some(key) = map.next_key_seed(Key(self))? {
-            let Some((name, below)) = key else {
-                map.next_value::<serde::de::IgnoredAny>()?;
-                continue;
-            };
-            let value = map.next_value_seed(Value(below))?;
-            match fields.iter_mut().find(|(k, _)| *k == name) {
-                Some((_, earlier)) => *earlier = value,
-                None => fields.push((name, value)),
-            }
-        }
-        Ok(Node::Object(fields))
-    }
-}
-
-/// A key of an object, looked up without being copied.
-struct Key<'a>(&'a Fields);
-
-impl<'a> DeserializeSeed<'a> for Key<'a> {
-    type Value = Option<(Cow<'a, str>, &'a Fields)>;
-    fn deserialize<D: Deserializer<'a>>(self, reader: D) -> Result<Self::Value, D::Error> {
-        reader.deserialize_str(self)
-    }
-}
-
-impl<'a> Visitor<'a> for Key<'a> {
-    type Value = Option<(Cow<'a, str>, &'a Fields)>;
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a field name")
-    }
-    fn visit_str<E>(self, key: &str) -> Result<Self::Value, E> {
-        Ok(if self.0.whole {
-            Some((Cow::Owned(key.to_owned()), Fields::ALL))
-        } else {
-            self.0.child(key).map(|(name, below)| (Cow::Borrowed(name), below))
-        })
-    }
-    fn visit_borrowed_str<E>(self, key: &'a str) -> Result<Self::Value, E> {
-        Ok(if self.0.whole {
-            Some((Cow::Borrowed(key), Fields::ALL))
-        } else {
-            self.0.child(key).map(|(name, below)| (Cow::Borrowed(name), below))
-        })
+    /// Whether everything from here on is kept.
+    pub(super) fn is_whole(&self) -> bool {
+        self.whole
     }
 }
 
