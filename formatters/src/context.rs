@@ -35,16 +35,21 @@ pub(crate) fn of(view: &View, labels: &Value) -> Result<Context, String> {
         }
     }
     tidy("", &mut value);
+    if value["title"] == "" {
+        // A card without a title says at least which policy posted it.
+        value["title"] = value["playbook"].clone();
+    }
     let mut context = Context::from_serialize(&value).map_err(|error| error.to_string())?;
     context.insert("more", &more);
     context.insert("t", labels);
     Ok(context)
 }
 
-/// Cleans and cuts every text; a text that shows nothing is none where the view allows that.
+/// Cleans and cuts every text. What shows nothing, and links that may not be followed, become empty.
 fn tidy(name: &str, value: &mut Value) {
     match value {
-        Value::String(text) if LINKS.contains(&name) => *text = escape::safe_url(text).map_or_else(String::new, |_| text.clone()),
+        Value::String(text) if LINKS.contains(&name) && escape::safe_url(text).is_none() => text.clear(),
+        Value::String(_) if LINKS.contains(&name) => {}
         Value::String(text) => {
             let most = LENGTHS.iter().find(|(known, _)| *known == name).map_or(OTHER, |(_, most)| *most);
             *text = shorten::plain(&escape::clean(text), most);
@@ -53,10 +58,16 @@ fn tidy(name: &str, value: &mut Value) {
             if let Some((_, most)) = ITEMS.iter().find(|(known, _)| *known == name) {
                 items.truncate(*most);
             }
-            items.iter_mut().for_each(|item| tidy(name, item));
+            for item in items.iter_mut() {
+                tidy(name, item);
+            }
             items.retain(|item| item.as_str() != Some(""));
         }
-        Value::Object(fields) => fields.iter_mut().for_each(|(name, field)| tidy(name, field)),
+        Value::Object(fields) => {
+            for (name, field) in fields.iter_mut() {
+                tidy(name, field);
+            }
+        }
         _ => {}
     }
 }

@@ -74,6 +74,9 @@ impl TemplateError {
 fn sentence(message: &str) -> String {
     let mut text = message.trim().replace(" Available variables: ", " The fields there are: ");
     text = text.replace(" Available fields: ", " The fields there are: ");
+    if text.starts_with("Field ") && text.ends_with("is not defined.") {
+        text.push_str(" What it belongs to can be none: ask with `{% if … %}` first.");
+    }
     if !text.ends_with('.') {
         text.push('.');
     }

@@ -252,7 +252,8 @@ mod tests {
     #[test]
     fn links_only_to_the_console() {
         let linked = |url: &str| safe_url(url);
-        let console = "https://eu-west-1.console.aws.amazon.com/guardduty/home?region=eu-west-1#/findings?search=id%3Dabc";
+        let console =
+            "https://eu-west-1.console.aws.amazon.com/guardduty/home?region=eu-west-1#/findings?search=id%3Dabc";
         assert_eq!(linked(console).as_deref(), Some(console));
         assert_eq!(
             linked("https://console.aws.amazon.com/x?a=1&b=<|>\" é").as_deref(),
@@ -284,7 +285,9 @@ mod tests {
         for good in ["<@U012ABCDE>", "<@W012ABCDE>", "<!subteam^S012ABC>"] {
             assert!(is_mention(good), "{good}");
         }
-        for bad in ["<!channel>", "<!here>", "<@U1|x>", "@U012AB", "<@u012ab>", "<!subteam^S1|@x>", "<@U1> <!here>", "", "<@>"] {
+        for bad in
+            ["<!channel>", "<!here>", "<@U1|x>", "@U012AB", "<@u012ab>", "<!subteam^S1|@x>", "<@U1> <!here>", "", "<@>"]
+        {
             assert!(!is_mention(bad), "{bad}");
         }
     }

@@ -1,5 +1,6 @@
 //! The filters that templates have beyond Tera's own. Those that make markup escape what they are given first, so
 //! their output is marked safe and everything else goes through [`escape::prose`].
+#![expect(clippy::needless_pass_by_value, reason = "the signature is Tera's")]
 use tera::{Error, Kwargs, State, StringInput, Tera, TeraResult, Value};
 
 use crate::{escape, shorten};

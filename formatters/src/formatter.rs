@@ -82,14 +82,18 @@ impl Formatter {
     pub fn new(user_templates: impl IntoIterator<Item = (String, String, String)>) -> Result<Self, Vec<TemplateError>> {
         let mut sources: Sources = SHIPPED
             .iter()
-            .map(|(name, text)| ((*name).to_owned(), Source { text: (*text).to_owned(), path: (*name).to_owned(), own: false }))
+            .map(|(name, text)| {
+                ((*name).to_owned(), Source { text: (*text).to_owned(), path: (*name).to_owned(), own: false })
+            })
             .collect();
         let mut errors = Vec::new();
         for (name, text, path) in user_templates {
             if !sources.contains_key(&name) && !name.contains("/parts/") {
                 let known: Vec<&str> = Kind::ALL.iter().map(|kind| kind.template()).collect();
                 let known = known.join(", ");
-                let reason = format!("No message uses a template `{name}`. There are: {known}. Pieces of your own go into `slack/parts/`.");
+                let reason = format!(
+                    "No message uses a template `{name}`. There are: {known}. Pieces of your own go into `slack/parts/`."
+                );
                 errors.push(TemplateError::new(path, None, reason));
                 continue;
             }
@@ -130,7 +134,7 @@ impl Formatter {
             for locale in [Locale::En, Locale::Ja] {
                 for view in [sample::full(kind, locale), sample::bare(kind, locale)] {
                     if let Err(error) = self.slack(&view)
-                        && !errors.contains(&error)
+                        && !errors.iter().any(|e: &TemplateError| (&e.file, e.line) == (&error.file, error.line))
                     {
                         errors.push(error);
                     }
@@ -140,18 +144,20 @@ impl Formatter {
         errors
     }
 
-    /// Names the line of the template that made the text before the mistake, where only one line can have.
+    /// Names the line of the template that made the text at the mistake, where only one line can have.
     fn not_json(&self, name: &str, error: &json::JsonError) -> TemplateError {
-        let before = bare(&error.before);
-        let near: String = error.before.chars().rev().take(60).collect::<Vec<_>>().into_iter().rev().collect();
-        let near = near.replace(escape::QUOTE, "\"").replace(escape::BACKSLASH, "\\");
         let own = self.sources.iter().filter(|(own, source)| source.own && own.as_str() != name);
-        let places = self.sources.get(name).into_iter().chain(own.map(|(_, source)| source));
+        let mut places = self.sources.get(name).into_iter().chain(own.map(|(_, source)| source));
         let (path, line) = places
-            .filter_map(|source| line_of(&source.text, &before).map(|line| (source.path.clone(), Some(line))))
-            .next()
+            .find_map(|source| line_of(&source.text, error).map(|line| (source.path.clone(), Some(line))))
             .unwrap_or_else(|| (self.path(name), None));
-        TemplateError::new(path, line, format!("The rendered text is not JSON: {}, after `{}`.", error.reason, near.trim()))
+        let start = error.before.char_indices().rev().nth(39).map_or(0, |(at, _)| at);
+        let near = escape::restore(error.before.get(start..).unwrap_or_default());
+        TemplateError::new(
+            path,
+            line,
+            format!("The rendered text is not JSON: {} after `{}`.", error.reason, near.trim()),
+        )
     }
 }
 
@@ -181,29 +187,31 @@ fn load(sources: &mut Sources, errors: &mut Vec<TemplateError>) -> Tera {
     }
 }
 
-/// Without white space, which the JSON reader changes.
-fn bare(text: &str) -> String {
-    text.chars().filter(|c| !c.is_whitespace()).collect()
-}
-
-/// The line where the longest end of `before` stands in `source`, if it stands there once.
-fn line_of(source: &str, before: &str) -> Option<usize> {
+/// The line where the text just before the mistake, or from it on, stands in the source; if it stands there once.
+fn line_of(source: &str, error: &json::JsonError) -> Option<usize> {
+    // White space is what the JSON reader changes.
+    let bare = |text: &str| text.chars().filter(|c| !c.is_whitespace()).collect::<String>();
+    let (before, after) = (bare(&error.before), bare(&error.after));
     let mut text = String::new();
     let mut lines = Vec::new();
     for (at, line) in source.lines().enumerate() {
-        for c in line.chars().filter(|c| !c.is_whitespace()) {
-            text.push(c);
-            lines.extend(std::iter::repeat_n(at + 1, c.len_utf8()));
-        }
+        let line = bare(line);
+        lines.extend(std::iter::repeat_n(at + 1, line.len()));
+        text.push_str(&line);
     }
-    let starts: Vec<usize> = before.char_indices().rev().map(|(at, _)| at).take(60).collect();
-    starts.iter().rev().find_map(|start| {
-        let end = before.get(*start..)?;
-        let mut found = text.match_indices(end);
-        let (at, _) = found.next()?;
-        if end.chars().count() < 4 || found.next().is_some() {
-            return None;
-        }
-        lines.get(at + end.len() - 1).copied()
+    let once = |part: &str| {
+        let mut found = text.match_indices(part);
+        found.next().filter(|_| found.next().is_none()).map(|(at, _)| at)
+    };
+    // Longest first: the more text is the same, the surer is the place.
+    (SHORTEST..=LONGEST).rev().find_map(|length| {
+        let end = before.char_indices().rev().nth(length - 1).and_then(|(at, _)| before.get(at..));
+        let start = after.char_indices().nth(length).and_then(|(at, _)| after.get(..at));
+        let place = end.and_then(|end| once(end).map(|at| at + end.len() - 1)).or_else(|| start.and_then(once))?;
+        lines.get(place).copied()
     })
 }
+
+/// How much text must be the same to name a line, and how much is looked at.
+const SHORTEST: usize = 4;
+const LONGEST: usize = 40;

@@ -11,6 +11,8 @@ pub(crate) struct JsonError {
     pub(crate) reason: String,
     /// The rendered text before the mistake.
     pub(crate) before: String,
+    /// The rendered text from the mistake on.
+    pub(crate) after: String,
 }
 
 /// Parses rendered template text.
@@ -18,11 +20,12 @@ pub(crate) fn parse(rendered: &str) -> Result<Value, JsonError> {
     let strict = strict(rendered);
     serde_json::from_str(&strict).map_err(|error| {
         // `strict` is one line, so the column is the place.
-        let at = error.column().min(strict.len());
+        let at = error.column().saturating_sub(1).min(strict.len());
         let at = (0..=at).rev().find(|at| strict.is_char_boundary(*at)).unwrap_or(0);
         let text = error.to_string();
         let what = text.split(" at line ").next().unwrap_or(&text).to_owned();
-        JsonError { reason: what, before: strict.get(..at).unwrap_or_default().to_owned() }
+        let (before, after) = strict.split_at(at);
+        JsonError { reason: what, before: before.to_owned(), after: after.to_owned() }
     })
 }
 
@@ -94,6 +97,6 @@ mod tests {
     fn says_what_is_wrong_and_where() {
         let error = parse("{\n \"text\": \"x\"\n \"blocks\": []}").unwrap_err();
         assert_eq!(error.reason, "expected `,` or `}`");
-        assert!(error.before.ends_with("\"x\" \""), "{}", error.before);
+        assert_eq!((error.before.as_str(), error.after.as_str()), ("{ \"text\": \"x\" ", "\"blocks\": []}"));
     }
 }

@@ -54,13 +54,13 @@ fn hold_block(block: Value, seen: &mut Vec<String>) -> Option<Value> {
     }
     match block.get("type").and_then(Value::as_str).unwrap_or_default() {
         "section" => {
-            replace(&mut block, "text", |text| text_object(text, SECTION));
-            replace(&mut block, "fields", |fields| items(fields, FIELDS, |field| text_object(field, FIELD)));
+            replace(&mut block, "text", |text| text_object(&text, SECTION));
+            replace(&mut block, "fields", |fields| items(fields, FIELDS, |field| text_object(&field, FIELD)));
             replace(&mut block, "accessory", element);
             (block.contains_key("text") || block.contains_key("fields")).then_some(())?;
         }
         "header" => {
-            replace(&mut block, "text", |text| text_object(text, HEADER));
+            replace(&mut block, "text", |text| text_object(&text, HEADER));
             block.contains_key("text").then_some(())?;
         }
         "context" => {
@@ -84,19 +84,21 @@ fn replace(block: &mut Map<String, Value>, name: &str, hold: impl Fn(Value) -> O
 }
 
 fn items(list: Value, most: usize, hold: impl Fn(Value) -> Option<Value>) -> Option<Value> {
-    let Value::Array(list) = list else { return None };
-    let held: Vec<Value> = list.into_iter().filter_map(hold).take(most).collect();
-    (!held.is_empty()).then_some(Value::Array(held))
+    let Value::Array(parts) = list else { return None };
+    let parts: Vec<Value> = parts.into_iter().filter_map(hold).take(most).collect();
+    (!parts.is_empty()).then_some(Value::Array(parts))
 }
 
 /// A text, an image or a button.
-fn element(element: Value) -> Option<Value> {
-    match element.get("type").and_then(Value::as_str) {
-        Some("mrkdwn" | "plain_text") => text_object(element, FIELD),
+fn element(part: Value) -> Option<Value> {
+    match part.get("type").and_then(Value::as_str) {
+        Some("mrkdwn" | "plain_text") => text_object(&part, FIELD),
         Some("button") => {
-            let Value::Object(mut button) = element else { return None };
-            replace(&mut button, "text", |text| text_object(text, BUTTON));
-            replace(&mut button, "value", |value| Some(shorten::plain(&escape::restore(value.as_str()?), VALUE).into()));
+            let Value::Object(mut button) = part else { return None };
+            replace(&mut button, "text", |text| text_object(&text, BUTTON));
+            replace(&mut button, "value", |value| {
+                Some(shorten::plain(&escape::restore(value.as_str()?), VALUE).into())
+            });
             replace(&mut button, "action_id", |id| Some(id_of(id.as_str()?).into()));
             if let Some(url) = button.get("url") {
                 // Half a link leads somewhere else: such a button goes.
@@ -106,7 +108,7 @@ fn element(element: Value) -> Option<Value> {
             }
             button.contains_key("text").then_some(Value::Object(button))
         }
-        _ => Some(other(element)),
+        _ => Some(other(part)),
     }
 }
 
@@ -116,7 +118,7 @@ fn other(value: Value) -> Value {
         Value::String(text) => escape::restore(&text).into(),
         Value::Array(list) => list.into_iter().map(other).collect(),
         Value::Object(map) if matches!(map.get("type").and_then(Value::as_str), Some("mrkdwn" | "plain_text")) => {
-            text_object(Value::Object(map), FIELD).unwrap_or_else(|| json!({"type": "plain_text", "text": "–"}))
+            text_object(&Value::Object(map), FIELD).unwrap_or_else(|| json!({"type": "plain_text", "text": "–"}))
         }
         Value::Object(map) => Value::Object(map.into_iter().map(|(key, value)| (key, other(value))).collect()),
         value => value,
@@ -125,16 +127,16 @@ fn other(value: Value) -> Value {
 
 /// A text object in at most `max` units, or none where it shows nothing. Every mrkdwn object is `verbatim`, so Slack
 /// links nothing by itself.
-fn text_object(object: Value, max: usize) -> Option<Value> {
+fn text_object(object: &Value, max: usize) -> Option<Value> {
     let text = lines(&escape::restore(object.get("text")?.as_str()?));
     let max = if max > HEADER { max - MARGIN } else { max };
-    let held = if object.get("type").and_then(Value::as_str) == Some("mrkdwn") {
-        json!({"type": "mrkdwn", "text": shorten::mrkdwn(&text, max), "verbatim": true})
-    } else {
-        let emoji = object.get("emoji").and_then(Value::as_bool).unwrap_or(true);
-        json!({"type": "plain_text", "text": shorten::plain(&unmarked(&text), max), "emoji": emoji})
-    };
-    (!text.is_empty()).then_some(held)
+    if object.get("type").and_then(Value::as_str) == Some("mrkdwn") {
+        let text = shorten::mrkdwn(&text, max);
+        return (!text.is_empty()).then(|| json!({"type": "mrkdwn", "text": text, "verbatim": true}));
+    }
+    let text = shorten::plain(&lines(&unmarked(&text)), max);
+    let emoji = object.get("emoji").and_then(Value::as_bool).unwrap_or(true);
+    (!text.is_empty()).then(|| json!({"type": "plain_text", "text": text, "emoji": emoji}))
 }
 
 /// Lines without spaces at their ends, runs of spaces as one, at most one empty line in a row.
@@ -260,7 +262,12 @@ mod tests {
 
     #[test]
     fn the_shape_is_a_contract() {
-        for bad in [json!([]), json!({"text": "x"}), json!({"blocks": []}), json!({"text": "x", "blocks": [], "channel": "C1"})] {
+        for bad in [
+            json!([]),
+            json!({"text": "x"}),
+            json!({"blocks": []}),
+            json!({"text": "x", "blocks": [], "channel": "C1"}),
+        ] {
             assert!(hold(bad.clone()).unwrap_err().contains("exactly `text`"), "{bad}");
         }
         assert!(hold(json!({"text": "", "blocks": []})).is_err());

@@ -64,10 +64,9 @@ fn find_outside_strings(body: &str, close: &str) -> Option<usize> {
             Some(_) if escaped => escaped = false,
             Some(_) if c == '\\' => escaped = true,
             Some(open) if c == open => quote = None,
-            Some(_) => {}
             None if matches!(c, '"' | '\'' | '`') => quote = Some(c),
             None if body.get(at..).is_some_and(|rest| rest.starts_with(close)) => return Some(at),
-            None => {}
+            _ => {}
         }
     }
     None
@@ -80,8 +79,10 @@ fn uses_safe(inside: &str) -> bool {
         .flat_map(|part| part.split_inclusive('|'))
         .filter(|word| !word.is_empty())
         .collect();
-    words.windows(2).any(|pair| matches!(pair, [before, word]
-        if (before.ends_with('|') || *before == "filter") && word.trim_end_matches(['|', '-']) == "safe"))
+    words.windows(2).any(|pair| {
+        matches!(pair, [before, word]
+        if (before.ends_with('|') || *before == "filter") && word.trim_end_matches(['|', '-']) == "safe")
+    })
 }
 
 #[cfg(test)]

@@ -67,8 +67,12 @@ mod tests {
     #[test]
     fn both_languages_fill_in_the_same_values() {
         let names = |text: &str| {
-            let mut names: Vec<String> =
-                text.split('{').skip(1).filter_map(|part| part.split_once('}')).map(|(name, _)| name.to_owned()).collect();
+            let mut names: Vec<String> = text
+                .split('{')
+                .skip(1)
+                .filter_map(|part| part.split_once('}'))
+                .map(|(name, _)| name.to_owned())
+                .collect();
             names.sort();
             names
         };

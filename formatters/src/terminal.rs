@@ -48,7 +48,8 @@ fn unmarked(line: &str) -> String {
     let mut out = String::with_capacity(line.len());
     let mut code = false;
     for (at, piece) in pieces.iter().enumerate() {
-        let inside = |piece: Option<&&str>| piece.is_some_and(|p| p.chars().all(|c| c.is_ascii_alphanumeric() || is_mark(p)));
+        let inside =
+            |piece: Option<&&str>| piece.is_some_and(|p| p.chars().all(|c| c.is_ascii_alphanumeric() || is_mark(p)));
         match *piece {
             "`" => code = !code,
             // Values hold no such marks at the edges of words, so these are the template's.

@@ -29,7 +29,8 @@ impl Texts {
         let mut made = Self { tera: engine(), sources };
         // One batch: Tera looks at every template again whenever some are added.
         if let Err(error) = made.tera.add_raw_templates(&made.sources) {
-            let mut errors: Vec<_> = made.sources.iter().filter_map(|(name, text)| Self::check(name, text).err()).collect();
+            let mut errors: Vec<_> =
+                made.sources.iter().filter_map(|(name, text)| Self::check(name, text).err()).collect();
             if errors.is_empty() {
                 errors = TemplateError::all_from(&error, "texts");
             }
@@ -105,7 +106,13 @@ mod tests {
             Err(error) => format!("at load:   {error}"),
             Ok(()) => format!("at render: {}", texts.render(NAME, text, &context).unwrap_err()),
         };
-        let rows = ["{{ resource.nmae }}", "{{ resourse.name }}", "x\n{{ resource.name | shuot }}", "{{ resource.name", "{% if %}"];
+        let rows = [
+            "{{ resource.nmae }}",
+            "{{ resourse.name }}",
+            "x\n{{ resource.name | shuot }}",
+            "{{ resource.name",
+            "{% if %}",
+        ];
         insta::assert_snapshot!(rows.map(message).join("\n"));
         let all = Texts::new(rows.iter().map(|text| (format!("p.toml {text}"), (*text).to_owned()))).unwrap_err();
         assert_eq!(all.len(), 3);

@@ -1,4 +1,5 @@
 //! What every card and reply looks like, in both languages, as an operator reads it.
+#![expect(clippy::expect_used, reason = "helpers of tests")]
 use findings_formatters::{Formatter, Kind, Locale, Message, View, sample, terminal};
 
 fn render(view: &View) -> Message {
@@ -98,7 +99,8 @@ fn long_texts_and_lists_are_cut_visibly() {
 #[test]
 fn hostile_text_reads_as_written_and_does_nothing() {
     let mut view = sample::full(Kind::Card, Locale::En);
-    view.title = "*x* <!channel> <https://evil.example|AWS> `id` :white_check_mark: \u{202e}gpj.exe\nnew line \"q\" \\".to_owned();
+    view.title = "*x* <!channel> <https://evil.example|AWS> `id` :white_check_mark: \u{202e}gpj.exe\nnew line \"q\" \\"
+        .to_owned();
     view.resource.name = "my_bucket_*`<!here>".to_owned();
     view.resource.link = Some("https://evil.example/".to_owned());
     view.mentions = vec!["<!channel>".to_owned(), "<@U0ALICE01>".to_owned()];
