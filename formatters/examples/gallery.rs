@@ -17,7 +17,9 @@ fn main() {
     let formatter = match Formatter::new([]) {
         Ok(formatter) => formatter,
         Err(errors) => {
-            errors.iter().for_each(|error| println!("{error}"));
+            for error in &errors {
+                println!("{error}");
+            }
             return;
         }
     };
@@ -39,7 +41,6 @@ fn views(locale: Locale) -> Vec<(String, View)> {
     let mut out = Vec::new();
     let mut usual = sample::full(Kind::Card, locale);
     usual.exercise = None;
-    usual.novelty = "new".to_owned();
     usual.previous = None;
     usual.signals.clear();
     usual.also.clear();
@@ -82,7 +83,7 @@ fn inline(text: &str) -> String {
             || !rest.get(1..).unwrap_or_default().starts_with(|c: char| c.is_ascii_alphanumeric());
         let mut length = c.len_utf8();
         let mut toggle = |on: &mut bool, tag: &str| {
-            out.push_str(&if *on { format!("</{tag}>") } else { format!("<{tag}>") });
+            let _ = write!(out, "<{}{tag}>", if *on { "/" } else { "" });
             *on = !*on;
         };
         match c {

@@ -23,7 +23,7 @@ const ITEMS: [(&str, usize); 7] = [
 const LINKS: [&str; 2] = ["link", "previous"];
 
 /// The context of one message.
-pub(crate) fn of(view: &View, labels: &Value) -> Result<Context, String> {
+pub(crate) fn of(view: &View, labels: tera::Value) -> Result<Context, String> {
     let mut value = serde_json::to_value(view).map_err(|error| error.to_string())?;
     let mut more = Map::new();
     if let Some(fields) = value.as_object_mut() {
@@ -41,7 +41,7 @@ pub(crate) fn of(view: &View, labels: &Value) -> Result<Context, String> {
     }
     let mut context = Context::from_serialize(&value).map_err(|error| error.to_string())?;
     context.insert("more", &more);
-    context.insert("t", labels);
+    context.insert_value("t", labels);
     Ok(context)
 }
 

@@ -1,5 +1,6 @@
 //! The words on a card, in the reader's language: every built-in label comes from `locales/*.toml`.
-use serde_json::{Map, Value};
+use serde_json::{Map, Value as Json};
+use tera::Value;
 
 use crate::error::TemplateError;
 use crate::view::Locale;
@@ -7,7 +8,7 @@ use crate::view::Locale;
 const EN: (&str, &str) = ("locales/en.toml", include_str!("../locales/en.toml"));
 const JA: (&str, &str) = ("locales/ja.toml", include_str!("../locales/ja.toml"));
 
-/// The labels of both languages, as templates see them under `t`.
+/// The labels of both languages, as templates see them under `t`; cheap to clone.
 #[derive(Clone, Debug)]
 pub(crate) struct Labels {
     en: Value,
@@ -16,23 +17,22 @@ pub(crate) struct Labels {
 
 impl Labels {
     pub(crate) fn shipped() -> Result<Self, TemplateError> {
-        Ok(Self { en: read(EN)?, ja: read(JA)? })
+        Ok(Self { en: Value::from_serializable(&read(EN)?), ja: Value::from_serializable(&read(JA)?) })
     }
 
-    pub(crate) fn of(&self, locale: Locale) -> &Value {
+    pub(crate) fn of(&self, locale: Locale) -> Value {
         match locale {
-            Locale::En => &self.en,
-            Locale::Ja => &self.ja,
+            Locale::En => self.en.clone(),
+            Locale::Ja => self.ja.clone(),
         }
     }
 }
 
-fn read((file, text): (&str, &str)) -> Result<Value, TemplateError> {
-    let table: Map<String, Value> = toml::from_str(text).map_err(|error| {
+fn read((file, text): (&str, &str)) -> Result<Map<String, Json>, TemplateError> {
+    toml::from_str(text).map_err(|error| {
         let line = error.span().map(|span| 1 + text.get(..span.start).unwrap_or_default().matches('\n').count());
         TemplateError::new(file, line, error.message())
-    })?;
-    Ok(Value::Object(table))
+    })
 }
 
 #[cfg(test)]
@@ -40,16 +40,17 @@ mod tests {
     use super::*;
 
     /// `table.key = text` for every label.
-    fn flat(prefix: &str, value: &Value, out: &mut Vec<(String, String)>) {
+    fn flat(prefix: &str, value: &Json, out: &mut Vec<(String, String)>) {
         match value {
-            Value::Object(map) => map.iter().for_each(|(key, value)| flat(&format!("{prefix}.{key}"), value, out)),
+            Json::Object(map) => map.iter().for_each(|(key, value)| flat(&format!("{prefix}.{key}"), value, out)),
             other => out.push((prefix.to_owned(), other.as_str().expect("labels are text").to_owned())),
         }
     }
 
     fn labels(locale: Locale) -> Vec<(String, String)> {
         let mut out = Vec::new();
-        flat("", Labels::shipped().unwrap().of(locale), &mut out);
+        let file = if locale == Locale::En { EN } else { JA };
+        flat("", &Json::Object(read(file).unwrap()), &mut out);
         out.sort();
         out
     }

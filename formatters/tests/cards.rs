@@ -108,3 +108,18 @@ fn hostile_text_reads_as_written_and_does_nothing() {
         insta::assert_snapshot!("card-hostile", serde_json::to_string_pretty(&render(&view)).expect("JSON"));
     });
 }
+
+#[test]
+fn a_type_without_a_name_is_shown_as_it_is() {
+    let mut view = sample::full(Kind::Card, Locale::Ja);
+    view.resource.kind = "AwsNewThing".to_owned();
+    view.reporters[0].name = "acme-scanner".to_owned();
+    let shown = terminal(&render(&view));
+    assert!(shown.contains("AwsNewThing web-01") && shown.contains("acme-scanner"), "{shown}");
+}
+
+#[test]
+fn a_card_about_an_account_does_not_name_it_twice() {
+    let shown = terminal(&render(&sample::bare(Kind::Card, Locale::En)));
+    assert_eq!(shown.matches("111122223333").count(), 1, "{shown}");
+}
