@@ -158,6 +158,9 @@ pub struct RemediationView {
     pub stopped: Option<String>,
     /// Whether it can be undone by a runbook.
     pub undo: bool,
+    /// How far it got: `proposed`, `approved`, `started`, `succeeded`, `failed`, `verified`, `unverified` or `undone`;
+    /// none while nothing was done, when `mode` says what will be.
+    pub state: Option<String>,
 }
 
 /// A storm: many findings of one playbook in one account and channel.
