@@ -9,7 +9,7 @@ use tera::Tera;
 use crate::error::TemplateError;
 use crate::locale::Labels;
 use crate::view::{Kind, Locale, View};
-use crate::{context, escape, filters, json, limits, lint, sample};
+use crate::{context, escape, filters, json, limits, lint, sample, shorten};
 
 /// What Slack is sent: the fallback for notifications, and the blocks.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -18,6 +18,17 @@ pub struct Message {
     pub text: String,
     /// Block Kit, within its limits.
     pub blocks: Value,
+}
+
+impl Message {
+    /// What is sent where a template fails: the title and the account, so that no finding is lost to a mistake in a look.
+    pub fn plain(view: &View) -> Self {
+        let title = escape::prose(&view.title);
+        let title = if title.is_empty() { escape::prose(&view.playbook) } else { title };
+        let text = format!("[{}] {title} ({})", view.severity.to_uppercase(), escape::prose(&view.account.id));
+        let section = serde_json::json!({ "type": "mrkdwn", "text": shorten::mrkdwn(&text, 3_000), "verbatim": true });
+        Self { blocks: serde_json::json!([{ "type": "section", "text": section }]), text: shorten::mrkdwn(&text, 400) }
+    }
 }
 
 macro_rules! shipped {

@@ -1,6 +1,11 @@
 //! What a decision costs, side by side in one run: everything is measured in turns, so that a machine that slows down
 //! slows down all of it, and ratios hold. `cargo bench` prints the table of the README.
-#![expect(clippy::print_stdout, clippy::unwrap_used, clippy::disallowed_methods, reason = "a bench measures time and prints")]
+#![expect(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a bench measures time and prints"
+)]
 
 use findings_formatters::{Formatter, Texts, view::Kind};
 use findings_router::{
@@ -33,9 +38,15 @@ fn policy(extra: usize) -> Policy {
     // The shapes that users write: a type, a family, a call by a principal, a finding in one account.
     let when = |i: usize| match i % 4 {
         0 => format!("source = [\"aws.guardduty\"]\ndetail.type = [\"Extra:EC2/Type{i}\"]"),
-        1 => format!("source = [\"aws.guardduty\"]\ndetail.type = [{{ prefix = \"Extra{i}:\" }}]\ndetail.severity = [{{ numeric = [\">=\", 4] }}]"),
-        2 => format!("detail-type = [\"AWS API Call via CloudTrail\"]\ndetail.eventName = [\"ExtraCall{i}\"]\ndetail.errorCode = [{{ exists = false }}]"),
-        _ => format!("detail-type = [\"AWS API Call via CloudTrail\"]\ndetail.recipientAccountId = [\"{i:012}\"]\ndetail.eventName = [{{ wildcard = \"*Extra{i}*\" }}]"),
+        1 => format!(
+            "source = [\"aws.guardduty\"]\ndetail.type = [{{ prefix = \"Extra{i}:\" }}]\ndetail.severity = [{{ numeric = [\">=\", 4] }}]"
+        ),
+        2 => format!(
+            "detail-type = [\"AWS API Call via CloudTrail\"]\ndetail.eventName = [\"ExtraCall{i}\"]\ndetail.errorCode = [{{ exists = false }}]"
+        ),
+        _ => format!(
+            "detail-type = [\"AWS API Call via CloudTrail\"]\ndetail.recipientAccountId = [\"{i:012}\"]\ndetail.eventName = [{{ wildcard = \"*Extra{i}*\" }}]"
+        ),
     };
     let playbooks = (0..extra).map(|i| PolicyFile {
         name: format!("extra/{i}"),
@@ -117,16 +128,36 @@ fn main() {
     assert_eq!(decide(&plain, &finding, Some(&known_plain), later).0, 0, "the finding is a duplicate");
 
     let mut variants: Vec<(&str, Box<dyn FnMut() -> usize>)> = vec![
-        ("Value of the CloudTrail body", Box::new(|| serde_json::from_str::<serde_json::Value>(&record).map_or(0, |v| v.as_object().map_or(0, serde_json::Map::len)))),
+        (
+            "Value of the CloudTrail body",
+            Box::new(|| {
+                serde_json::from_str::<serde_json::Value>(&record)
+                    .map_or(0, |v| v.as_object().map_or(0, serde_json::Map::len))
+            }),
+        ),
         ("ignored CloudTrail record, body to plan", Box::new(|| decide(&plain, &record, None, later).0)),
         ("… with 1,000 more playbooks", Box::new(|| decide(&extra, &record, None, later).0)),
-        ("Value of the GuardDuty body", Box::new(|| serde_json::from_str::<serde_json::Value>(&finding).map_or(0, |v| v.as_object().map_or(0, serde_json::Map::len)))),
-        ("duplicate GuardDuty finding, body to plan", Box::new(|| decide(&plain, &finding, Some(&known_plain), later).0)),
+        (
+            "Value of the GuardDuty body",
+            Box::new(|| {
+                serde_json::from_str::<serde_json::Value>(&finding)
+                    .map_or(0, |v| v.as_object().map_or(0, serde_json::Map::len))
+            }),
+        ),
+        (
+            "duplicate GuardDuty finding, body to plan",
+            Box::new(|| decide(&plain, &finding, Some(&known_plain), later).0),
+        ),
         ("… with 1,000 more playbooks", Box::new(|| decide(&extra, &finding, Some(&known_extra), later).0)),
         ("new GuardDuty finding, body to rendered card", Box::new(|| card(&plain, &formatter, &texts, &finding, now))),
     ];
     let times = measure(&mut variants);
-    println!("bodies: CloudTrail {} bytes, GuardDuty {} bytes; {} playbooks shipped", record.len(), finding.len(), plain.playbooks.len());
+    println!(
+        "bodies: CloudTrail {} bytes, GuardDuty {} bytes; {} playbooks shipped",
+        record.len(),
+        finding.len(),
+        plain.playbooks.len()
+    );
     println!("median of {ROUNDS} rounds of {CALLS} calls each, in turns\n");
     for ((name, _), time) in variants.iter().zip(&times) {
         println!("{:>9.2} µs  {name}", time / 1_000.0);

@@ -125,10 +125,17 @@ impl<L: Ledger, M: Messenger, R: Remediator> Router<'_, L, M, R> {
                     });
                     let errors: Vec<String> = mistakes.into_iter().chain(failed).collect();
                     let error = (!errors.is_empty()).then(|| errors.join("; "));
-                    return Told { novelty: Some(novelty), actions, entries, ..self.untold(judged, disposition, error) };
+                    return Told {
+                        novelty: Some(novelty),
+                        actions,
+                        entries,
+                        ..self.untold(judged, disposition, error)
+                    };
                 }
                 Ok(None) => {}
-                Err(trouble) => return self.untold(judged, Disposition::Retry(RETRY_AFTER), Some(format!("ledger: {trouble}"))),
+                Err(trouble) => {
+                    return self.untold(judged, Disposition::Retry(RETRY_AFTER), Some(format!("ledger: {trouble}")));
+                }
             }
         }
         let why = format!("ledger: changed by somebody else {CONFLICTS_MAX} times in a row");
@@ -143,7 +150,17 @@ impl<L: Ledger, M: Messenger, R: Remediator> Router<'_, L, M, R> {
             let name = |i: &usize| self.policy.playbooks[*i].name.clone();
             (playbook, also) = (name(&claim.playbook), claim.also.iter().map(name).collect());
         }
-        Told { finding, verdict, playbook, also, novelty: None, actions: Vec::new(), entries: (None, None), disposition, error }
+        Told {
+            finding,
+            verdict,
+            playbook,
+            also,
+            novelty: None,
+            actions: Vec::new(),
+            entries: (None, None),
+            disposition,
+            error,
+        }
     }
 
     /// None where somebody else wrote in between: read and decide again.
@@ -203,7 +220,8 @@ impl<L: Ledger, M: Messenger, R: Remediator> Router<'_, L, M, R> {
 
     /// Writes the tallies that a plan moved on; false where somebody else did so first.
     async fn put_changed(&self, read: &Tallies, tallies: &mut Tallies, prefix: &str) -> Result<bool, Trouble> {
-        let changed = tallies.iter_mut().filter(|(key, tally)| key.starts_with(prefix) && read.get(*key) != Some(&**tally));
+        let changed =
+            tallies.iter_mut().filter(|(key, tally)| key.starts_with(prefix) && read.get(*key) != Some(&**tally));
         for (_, tally) in changed {
             if self.ledger.put_tally(tally).await? == Put::Conflict {
                 return Ok(false);
@@ -231,7 +249,9 @@ impl<L: Ledger, M: Messenger, R: Remediator> Router<'_, L, M, R> {
                     if notify.target.is_none() && notify.mode != NotifyMode::Post {
                         notify.target = posted.get(&notify.destination).cloned();
                     }
-                    let storm = tallies.values_mut().find(|t| t.key.starts_with("storm/") && t.key.ends_with(&format!("/{}", notify.destination)));
+                    let storm = tallies
+                        .values_mut()
+                        .find(|t| t.key.starts_with("storm/") && t.key.ends_with(&format!("/{}", notify.destination)));
                     let message = self.render(&notify, entry, story, storm.as_deref(), mistakes);
                     let outcome = self.messenger.send(&notify, &message).await;
                     if let Outcome::Done(made) = &outcome {
@@ -257,7 +277,14 @@ impl<L: Ledger, M: Messenger, R: Remediator> Router<'_, L, M, R> {
     }
 
     /// A template's mistake must not lose the finding: its title goes out as plain text, and the mistake is told.
-    fn render(&self, notify: &Notify, entry: &Entry, story: &Story<'_>, storm: Option<&Tally>, mistakes: &mut Vec<String>) -> Message {
+    fn render(
+        &self,
+        notify: &Notify,
+        entry: &Entry,
+        story: &Story<'_>,
+        storm: Option<&Tally>,
+        mistakes: &mut Vec<String>,
+    ) -> Message {
         let storm = storm.filter(|_| matches!(notify.kind, Kind::Storm | Kind::StormLine));
         let view = show::view(&self.policy.config, entry, notify.kind, story.novelty, story.before, storm);
         self.formatter.slack(&view).unwrap_or_else(|error| {
@@ -288,15 +315,25 @@ fn note_sent(entry: &mut Entry, storm: Option<&mut Tally>, notify: &Notify, made
             if let Some(storm) = storm {
                 storm.card = Some(made.id.clone());
             }
-            Card { destination: notify.destination.clone(), message: made.id.clone(), link: made.link.clone(), storm: true }
+            Card {
+                destination: notify.destination.clone(),
+                message: made.id.clone(),
+                link: made.link.clone(),
+                storm: true,
+            }
         }
         (Kind::StormLine, _) => match &notify.target {
-            Some(thread) => Card { destination: notify.destination.clone(), message: thread.clone(), link: None, storm: true },
+            Some(thread) => {
+                Card { destination: notify.destination.clone(), message: thread.clone(), link: None, storm: true }
+            }
             None => return,
         },
-        (_, Some(made)) => {
-            Card { destination: notify.destination.clone(), message: made.id.clone(), link: made.link.clone(), storm: false }
-        }
+        (_, Some(made)) => Card {
+            destination: notify.destination.clone(),
+            message: made.id.clone(),
+            link: made.link.clone(),
+            storm: false,
+        },
         _ => return,
     };
     entry.cards.retain(|c| c.destination != card.destination);

@@ -24,7 +24,12 @@ pub fn run(args: &Args, config: Option<&Path>) -> u8 {
         Ok(setup) => {
             let policy = &setup.policy;
             let runbooks: usize = policy.playbooks.iter().map(|p| p.remediate.len()).sum();
-            let counts = (policy.sources.len(), policy.playbooks.len(), policy.config.routes.len(), policy.config.accounts.len());
+            let counts = (
+                policy.sources.len(),
+                policy.playbooks.len(),
+                policy.config.routes.len(),
+                policy.config.accounts.len(),
+            );
             let summary = format!(
                 "ok: {} sources, {} playbooks with {runbooks} remediations, {} routes, {} accounts",
                 counts.0, counts.1, counts.2, counts.3

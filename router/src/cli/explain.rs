@@ -7,10 +7,7 @@ use super::{
 };
 use crate::{
     act::router::{Handled, Told},
-    decide::{
-        carrier::Envelope,
-        policy::Policy,
-    },
+    decide::{carrier::Envelope, policy::Policy},
     values::{
         action::{Action, Mode},
         entry::{Entry, State},
@@ -79,7 +76,11 @@ fn try_run(args: &Args, setup: &Setup) -> io::Result<u8> {
                     code = WRONG;
                     writeln!(out, "{BOLD}{path} #{index}{BOLD:#}")?;
                     step(&mut out, "carrier", &format!("refused: {reason}"))?;
-                    step(&mut out, "message", "reject: it stays in the queue until the redrive policy takes it to the dead-letter queue")
+                    step(
+                        &mut out,
+                        "message",
+                        "reject: it stays in the queue until the redrive policy takes it to the dead-letter queue",
+                    )
                 }
                 (None, Ok(_)) => Ok(()),
             });
@@ -98,9 +99,22 @@ fn step(out: &mut dyn Write, name: &str, text: &str) -> io::Result<()> {
     writeln!(out, "  {name:<9} {text}")
 }
 
-fn explain(out: &mut dyn Write, policy: &Policy, facts: &EventFacts, envelope: &Envelope<'_>, handled: &Handled) -> io::Result<()> {
+fn explain(
+    out: &mut dyn Write,
+    policy: &Policy,
+    facts: &EventFacts,
+    envelope: &Envelope<'_>,
+    handled: &Handled,
+) -> io::Result<()> {
     let time = facts.time.map_or_else(|| "no time".to_owned(), |t| t.to_string());
-    step(out, "event", &format!("{} {:?} of {} in {}/{}, {time}", facts.source, facts.detail_type, facts.id, facts.account, facts.region))?;
+    step(
+        out,
+        "event",
+        &format!(
+            "{} {:?} of {} in {}/{}, {time}",
+            facts.source, facts.detail_type, facts.id, facts.account, facts.region
+        ),
+    )?;
     if let Some(replay) = &envelope.replay {
         step(out, "", &format!("sent again by the archive replay {replay:?}: labelled, never remediated"))?;
     }
@@ -127,7 +141,11 @@ fn explain_finding(out: &mut dyn Write, policy: &Policy, told: &Told) -> io::Res
     step(out, "finding", &format!("{} by {}, severity {}, {}", f.kind, f.reporter, f.severity, status))?;
     step(out, "", &format!("id {}, revision {}", f.id, f.revision))?;
     for r in &f.resources {
-        step(out, "resource", &format!("{} {} in {}/{}", r.kind, r.id, r.account.as_deref().unwrap_or(&f.account), f.region))?;
+        step(
+            out,
+            "resource",
+            &format!("{} {} in {}/{}", r.kind, r.id, r.account.as_deref().unwrap_or(&f.account), f.region),
+        )?;
     }
     if let Some(actor) = &f.actor {
         step(out, "actor", &format!("{} ({})", actor.name, actor.id))?;
@@ -151,9 +169,19 @@ fn explain_finding(out: &mut dyn Write, policy: &Policy, told: &Told) -> io::Res
         let text = match &performed.action {
             Action::Notify(n) => format!("{} to {} ({:?})", n.mode.as_str(), n.destination, n.kind).to_lowercase(),
             Action::Remediate(r) => {
-                let stopped = r.stopped.as_ref().map(|s| format!(", stopped by the rail {:?}: {}", s.rail, s.reason)).unwrap_or_default();
+                let stopped = r
+                    .stopped
+                    .as_ref()
+                    .map(|s| format!(", stopped by the rail {:?}: {}", s.rail, s.reason))
+                    .unwrap_or_default();
                 let starts = if r.mode == Mode::Automatic && r.stopped.is_none() { " and started" } else { "" };
-                format!("runbook {} in {}/{}: mode {}{starts}{stopped}", r.runbook, r.account, r.region, r.mode.as_str())
+                format!(
+                    "runbook {} in {}/{}: mode {}{starts}{stopped}",
+                    r.runbook,
+                    r.account,
+                    r.region,
+                    r.mode.as_str()
+                )
             }
         };
         step(out, "plan", &text)?;
@@ -173,12 +201,19 @@ fn explain_claim(out: &mut dyn Write, policy: &Policy, told: &Told, claim: &Clai
     };
     step(out, "playbook", &format!("{}: {} ({why})", playbook.name, playbook.summary))?;
     let from = if playbook.severity.is_some() { "the playbook's" } else { "the reporter's own" };
-    step(out, "severity", &format!("{} ({from}{})", claim.severity, claim.notes.iter().map(|n| format!("; {n}")).collect::<String>()))?;
+    step(
+        out,
+        "severity",
+        &format!("{} ({from}{})", claim.severity, claim.notes.iter().map(|n| format!("; {n}")).collect::<String>()),
+    )?;
     let region = claim.region.as_deref().unwrap_or("no Region, the resource is global");
     step(
         out,
         "problem",
-        &format!("{} of {} {} in {}, {region}: fingerprint {}", claim.weakness, claim.about.kind, claim.about.id, told.finding.account, claim.fingerprint),
+        &format!(
+            "{} of {} {} in {}, {region}: fingerprint {}",
+            claim.weakness, claim.about.kind, claim.about.id, told.finding.account, claim.fingerprint
+        ),
     )
 }
 
@@ -205,18 +240,30 @@ fn known(entry: Option<&Entry>) -> String {
     }
 }
 
-fn because(novelty: Novelty, before: Option<&Entry>, finding: &Finding, playbook: &crate::decide::playbook::Playbook) -> String {
+fn because(
+    novelty: Novelty,
+    before: Option<&Entry>,
+    finding: &Finding,
+    playbook: &crate::decide::playbook::Playbook,
+) -> String {
     match novelty {
         Novelty::New if before.is_none() => "it was not known".to_owned(),
-        Novelty::New => format!("it was over for longer than the playbook's memory ({:#}), or never told", playbook.memory),
+        Novelty::New => {
+            format!("it was over for longer than the playbook's memory ({:#}), or never told", playbook.memory)
+        }
         Novelty::Reopened => format!("it was over for less than the playbook's memory ({:#})", playbook.memory),
-        Novelty::Escalated => format!("worse than the {} that was told", before.map_or(finding.severity, |e| e.severity)),
-        Novelty::Reminder => format!("still there, and not told for longer than the playbook's quiet time ({:#})", playbook.quiet),
+        Novelty::Escalated => {
+            format!("worse than the {} that was told", before.map_or(finding.severity, |e| e.severity))
+        }
+        Novelty::Reminder => {
+            format!("still there, and not told for longer than the playbook's quiet time ({:#})", playbook.quiet)
+        }
         Novelty::Resolved => "every reporter that can say so says that it is over".to_owned(),
         Novelty::Duplicate => format!("known, and told within the playbook's quiet time ({:#})", playbook.quiet),
         Novelty::Stale => "the same again, or older than what is known".to_owned(),
-        Novelty::BelowThreshold => playbook.threshold.as_ref().map_or_else(String::new, |t| {
-            format!("fewer than {} within {:#}", t.count, t.within)
-        }),
+        Novelty::BelowThreshold => playbook
+            .threshold
+            .as_ref()
+            .map_or_else(String::new, |t| format!("fewer than {} within {:#}", t.count, t.within)),
     }
 }

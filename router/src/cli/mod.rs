@@ -76,8 +76,12 @@ pub fn main() -> ExitCode {
     let code = match cli.command {
         Command::Pattern(command) => pattern::run(&command),
         Command::Check(args) => check::run(&args, cli.config.as_deref()),
-        Command::Replay(args) => setup::with(cli.config.as_deref(), cli.locale.map(Into::into), |setup| replay::run(&args, setup)),
-        Command::Explain(args) => setup::with(cli.config.as_deref(), cli.locale.map(Into::into), |setup| explain::run(&args, setup)),
+        Command::Replay(args) => {
+            setup::with(cli.config.as_deref(), cli.locale.map(Into::into), |setup| replay::run(&args, setup))
+        }
+        Command::Explain(args) => {
+            setup::with(cli.config.as_deref(), cli.locale.map(Into::into), |setup| explain::run(&args, setup))
+        }
     };
     ExitCode::from(code)
 }

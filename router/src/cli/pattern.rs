@@ -85,5 +85,9 @@ fn verdict(case: &Case<'_>) -> String {
 /// JSON given as such, or as a string that holds its text.
 fn text(raw: &RawValue) -> Result<Cow<'_, str>, String> {
     let text = raw.get();
-    if text.starts_with('"') { serde_json::from_str(text).map(Cow::Owned).map_err(|e| e.to_string()) } else { Ok(Cow::Borrowed(text)) }
+    if text.starts_with('"') {
+        serde_json::from_str(text).map(Cow::Owned).map_err(|e| e.to_string())
+    } else {
+        Ok(Cow::Borrowed(text))
+    }
 }

@@ -112,7 +112,11 @@ impl<'p> Player<'p> {
     }
 
     /// Takes one text through; hands out each event that it turns out to be, or why it is none.
-    pub fn play(&mut self, text: &str, each: &mut dyn FnMut(Option<(&EventFacts, &Envelope<'_>)>, Result<&Handled, &str>)) {
+    pub fn play(
+        &mut self,
+        text: &str,
+        each: &mut dyn FnMut(Option<(&EventFacts, &Envelope<'_>)>, Result<&Handled, &str>),
+    ) {
         match carrier::open(text, self.router.policy.fields()) {
             Opened::Event(envelope) => self.one(envelope, each),
             Opened::Refused(refusal) => each(None, Err(&refusal.reason)),
@@ -123,7 +127,9 @@ impl<'p> Player<'p> {
                         Ok(text) => match carrier::open(&text, self.router.policy.fields()) {
                             Opened::Event(envelope) => self.one(envelope, each),
                             Opened::Refused(refusal) => each(None, Err(&refusal.reason)),
-                            Opened::Many(_) => each(None, Err("an event inside an event's carrier is itself a carrier")),
+                            Opened::Many(_) => {
+                                each(None, Err("an event inside an event's carrier is itself a carrier"))
+                            }
                         },
                     }
                 }
@@ -219,8 +225,13 @@ fn print_json(out: &mut dyn Write, replayed: &Replayed<'_>) -> io::Result<()> {
             finding: told.map(finding_json).transpose()?,
             verdict: told.map(verdict_json).or_else(|| ignored.map(|why| json!({ "ignored": why }))),
             novelty: told.and_then(|t| t.novelty).map(|n| n.as_str()),
-            actions: told.map(|t| t.actions.iter().map(action_json).collect::<io::Result<_>>()).transpose()?.unwrap_or_default(),
-            disposition: told.map_or(if error { Disposition::Reject } else { Disposition::Ack }, |t| t.disposition).as_str(),
+            actions: told
+                .map(|t| t.actions.iter().map(action_json).collect::<io::Result<_>>())
+                .transpose()?
+                .unwrap_or_default(),
+            disposition: told
+                .map_or(if error { Disposition::Reject } else { Disposition::Ack }, |t| t.disposition)
+                .as_str(),
             error: None,
         })
     };
@@ -231,7 +242,10 @@ fn print_json(out: &mut dyn Write, replayed: &Replayed<'_>) -> io::Result<()> {
     match replayed.result {
         Err(reason) => write(Line { error: Some(reason), ..line(None, None, true)? }),
         Ok(handled) if handled.findings.is_empty() => write(line(None, handled.ignored.as_deref(), false)?),
-        Ok(handled) => handled.findings.iter().try_for_each(|told| write(Line { error: told.error.as_deref(), ..line(Some(told), None, false)? })),
+        Ok(handled) => handled
+            .findings
+            .iter()
+            .try_for_each(|told| write(Line { error: told.error.as_deref(), ..line(Some(told), None, false)? })),
     }
 }
 
@@ -291,7 +305,12 @@ fn action_json(performed: &Performed) -> io::Result<Box<RawValue>> {
                 mode: &'static str,
                 message: Option<&'a findings_formatters::Message>,
             }
-            raw(&Notify { kind: "notify", destination: &n.destination, mode: n.mode.as_str(), message: performed.message.as_ref() })
+            raw(&Notify {
+                kind: "notify",
+                destination: &n.destination,
+                mode: n.mode.as_str(),
+                message: performed.message.as_ref(),
+            })
         }
         Action::Remediate(r) => {
             #[derive(serde::Serialize)]
@@ -326,7 +345,8 @@ fn print_slack(out: &mut dyn Write, replayed: &Replayed<'_>) -> io::Result<()> {
     for performed in handled.findings.iter().flat_map(|f| &f.actions) {
         if let (Action::Notify(n), Some(message)) = (&performed.action, &performed.message) {
             let channel = n.destination.trim_start_matches("slack:");
-            let line = json!({ "channel": channel, "mode": n.mode.as_str(), "text": message.text, "blocks": message.blocks });
+            let line =
+                json!({ "channel": channel, "mode": n.mode.as_str(), "text": message.text, "blocks": message.blocks });
             writeln!(out, "{line}")?;
         }
     }
@@ -343,7 +363,8 @@ struct Progress {
 impl Progress {
     fn new() -> Self {
         let (out, err) = (io::stdout().is_terminal(), io::stderr().is_terminal());
-        let bar = if out { ProgressBar::hidden() } else { ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr()) };
+        let bar =
+            if out { ProgressBar::hidden() } else { ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr()) };
         if let Ok(style) = ProgressStyle::with_template("{spinner} {pos} events, {per_sec}, {msg}") {
             bar.set_style(style);
         }

@@ -7,7 +7,9 @@ use crate::{
     },
     decide::{
         config::Config,
+        playbook::Playbook,
         policy::{Policy, PolicyFile, UserFiles},
+        show,
         written::Problem,
     },
 };
@@ -87,35 +89,37 @@ pub fn load(config: Option<&Path>, locale: Option<Locale>) -> Result<Setup, Vec<
     let formatter = formatter.map_err(|errors| problems.extend(errors.iter().map(template_problem))).ok();
     let policy = Policy::load(config, &UserFiles { sources, playbooks }).map_err(|more| problems.extend(more)).ok();
     let (Some(policy), Some(formatter)) = (policy, formatter) else { return Err(problems) };
-    let texts = Texts::default();
-    check_texts(&policy, &texts, &mut problems);
-    if !problems.is_empty() {
-        return Err(problems);
-    }
+    let texts = load_texts(&policy).map_err(|more| problems.extend(more)).ok();
+    let Some(texts) = texts.filter(|_| problems.is_empty()) else { return Err(problems) };
     let warnings = warnings(&policy);
     Ok(Setup { policy, formatter, texts, warnings })
 }
 
-fn check_texts(policy: &Policy, texts: &Texts, problems: &mut Vec<Problem>) {
-    for playbook in &policy.playbooks {
-        let languages = [("tell", Some(&playbook.tell)), ("tell.ja", playbook.tell_ja.as_ref())];
-        for (language, tell) in languages.into_iter().filter_map(|(l, t)| Some((l, t?))) {
-            let all = [("title", &tell.title), ("why", &tell.why)].into_iter().chain(tell.next.iter().map(|n| ("next", n)));
-            for (key, text) in all {
-                if let Err(error) = texts.check(&playbook.file, text) {
-                    let what = format!("`{language}.{key}`: {}", error.reason);
-                    problems.push(Problem { file: playbook.file.clone(), line: None, what, help: String::new() });
-                }
-            }
-        }
-    }
+/// Parses every text of every playbook, and tries those that need no event on a sample finding, so that a misspelt field
+/// is found here and not at 3 a.m.
+fn load_texts(policy: &Policy) -> Result<Texts, Vec<Problem>> {
+    let all = || policy.playbooks.iter().flat_map(Playbook::all_texts);
+    let texts = Texts::new(all().map(|(name, text)| (name, text.to_owned())));
+    let texts = texts.map_err(|errors| errors.iter().map(template_problem).collect::<Vec<_>>())?;
+    let sample = show::sample_context();
+    let tried = all().filter(|(_, text)| !text.contains("detail"));
+    let problems: Vec<Problem> = tried
+        .filter_map(|(name, text)| texts.render(&name, text, &sample).err())
+        .map(|error| template_problem(&error))
+        .collect();
+    if problems.is_empty() { Ok(texts) } else { Err(problems) }
 }
 
 fn warnings(policy: &Policy) -> Vec<Problem> {
     let patterns = policy.playbooks.iter().filter_map(|p| Some((p.file.clone(), p.when.as_ref()?)));
     patterns
         .flat_map(|(file, when)| {
-            when.warnings().into_iter().map(move |what| Problem { file: file.clone(), line: None, what, help: String::new() })
+            when.warnings().into_iter().map(move |what| Problem {
+                file: file.clone(),
+                line: None,
+                what,
+                help: String::new(),
+            })
         })
         .collect()
 }
@@ -143,7 +147,12 @@ fn read_folder(folder: &Path, ending: &str, problems: &mut Vec<Problem>) -> Vec<
     let mut files = Vec::new();
     if let Err(error) = walk(folder, folder, ending, &mut files) {
         let what = format!("cannot be read: {error}");
-        problems.push(Problem { file: folder.display().to_string(), line: None, what, help: "it is named in your configuration".to_owned() });
+        problems.push(Problem {
+            file: folder.display().to_string(),
+            line: None,
+            what,
+            help: "it is named in your configuration".to_owned(),
+        });
     }
     files
 }

@@ -43,7 +43,8 @@ impl Transcript {
             folder.clone_into(&mut self.folder);
             writeln!(out, "\n{BOLD}{folder}{BOLD:#}")?;
         }
-        let time = replayed.event.and_then(|e| e.time).map_or_else(String::new, |t| format!("  {DIM}{}{DIM:#}", clock(t)));
+        let time =
+            replayed.event.and_then(|e| e.time).map_or_else(String::new, |t| format!("  {DIM}{}{DIM:#}", clock(t)));
         let index = if replayed.index > 0 { format!("#{}", replayed.index) } else { String::new() };
         write!(out, "\n{file}{index}{time}")?;
         match replayed.result {
@@ -76,7 +77,11 @@ impl Transcript {
                 let novelty = told.novelty.map_or("not recorded", Novelty::as_str);
                 *self.novelties.entry(novelty).or_default() += 1;
                 let style = colour(claim.severity);
-                let also = if told.also.is_empty() { String::new() } else { format!("  {DIM}also {}{DIM:#}", told.also.join(", ")) };
+                let also = if told.also.is_empty() {
+                    String::new()
+                } else {
+                    format!("  {DIM}also {}{DIM:#}", told.also.join(", "))
+                };
                 writeln!(
                     out,
                     "  {BOLD}{novelty}{BOLD:#}  {style}{}{style:#}  {}  {DIM}{}{DIM:#}{also}",
@@ -126,7 +131,14 @@ impl Transcript {
                     (None, Mode::Approve) => "start after approval".to_owned(),
                     (None, Mode::Propose | Mode::Off) => "propose".to_owned(),
                 };
-                writeln!(out, "  runbook {BOLD}{}{BOLD:#} in {}/{} ({}): {how}", r.runbook, r.account, r.region, r.effect.as_str())?;
+                writeln!(
+                    out,
+                    "  runbook {BOLD}{}{BOLD:#} in {}/{} ({}): {how}",
+                    r.runbook,
+                    r.account,
+                    r.region,
+                    r.effect.as_str()
+                )?;
                 for (name, values) in &r.parameters {
                     writeln!(out, "    {DIM}│{DIM:#} {name} = {}", values.join(", "))?;
                 }
@@ -143,9 +155,17 @@ impl Transcript {
     pub fn summary(&self, out: &mut dyn Write) -> io::Result<()> {
         let findings: u64 = self.novelties.values().sum();
         let kinds: Vec<String> = self.novelties.iter().map(|(novelty, n)| format!("{n} {novelty}")).collect();
-        writeln!(out, "\n{BOLD}{} events{BOLD:#}: {} ignored, {} suppressed, {} refused", self.events, self.ignored, self.suppressed, self.refused)?;
+        writeln!(
+            out,
+            "\n{BOLD}{} events{BOLD:#}: {} ignored, {} suppressed, {} refused",
+            self.events, self.ignored, self.suppressed, self.refused
+        )?;
         writeln!(out, "{BOLD}{findings} findings{BOLD:#}: {}", kinds.join(", "))?;
-        writeln!(out, "{BOLD}{} messages{BOLD:#} would be sent or edited, {BOLD}{} runbooks{BOLD:#} offered", self.messages, self.runbooks)
+        writeln!(
+            out,
+            "{BOLD}{} messages{BOLD:#} would be sent or edited, {BOLD}{} runbooks{BOLD:#} offered",
+            self.messages, self.runbooks
+        )
     }
 }
 

@@ -209,7 +209,8 @@ impl Config {
             }
         }
         config.routes = root.get("route").map(|r| r.list()).unwrap_or_default().iter().filter_map(read_route).collect();
-        config.adjustments = root.get("adjust").map(|a| a.list()).unwrap_or_default().iter().filter_map(read_adjust).collect();
+        config.adjustments =
+            root.get("adjust").map(|a| a.list()).unwrap_or_default().iter().filter_map(read_adjust).collect();
         if let Some(table) = root.get("storm").and_then(|s| s.table()) {
             set(&mut config.storm.cards, table.get("cards").and_then(|c| c.whole(1, 100)));
             set(&mut config.storm.window, table.get("window").and_then(|w| w.parse(time::parse_duration)));
@@ -219,7 +220,8 @@ impl Config {
             config.remediation = read_remediation(table);
         }
         let folder = |key| root.get(key).map(|f| f.texts()).unwrap_or_default();
-        config.folders = Folders { sources: folder("sources"), playbooks: folder("playbooks"), templates: folder("templates") };
+        config.folders =
+            Folders { sources: folder("sources"), playbooks: folder("playbooks"), templates: folder("templates") };
         root.finish();
         let problems = doc.problems();
         if problems.is_empty() { Ok(config) } else { Err(problems) }
@@ -268,7 +270,9 @@ pub struct Seen<'a> {
 
 impl Route {
     fn takes(&self, seen: &Seen<'_>) -> bool {
-        let one_of = |list: &[String], value: Option<&str>| list.is_empty() || value.is_some_and(|v| list.iter().any(|l| l == v));
+        let one_of = |list: &[String], value: Option<&str>| {
+            list.is_empty() || value.is_some_and(|v| list.iter().any(|l| l == v))
+        };
         self.severity.is_none_or(|least| seen.severity >= least)
             && one_of(&self.reporter, Some(seen.reporter))
             && one_of(&self.account, Some(seen.account))
@@ -325,7 +329,8 @@ fn destination(text: &str) -> Result<String, String> {
 fn read_adjust(item: &Item<'_>) -> Option<Adjust> {
     let table = item.table()?;
     let when = table.need("when", "an event pattern: which findings").and_then(|w| pattern(&w));
-    let reason = table.need("reason", "why, for the person who finds it missing").and_then(|r| r.text().map(str::to_owned));
+    let reason =
+        table.need("reason", "why, for the person who finds it missing").and_then(|r| r.text().map(str::to_owned));
     let step = |key, sign: i8| Some(Change::Move(sign * i8::try_from(table.get(key)?.whole(1, 4)?).ok()?));
     let changes = [
         step("raise", 1),

@@ -21,7 +21,13 @@ pub struct Timing {
 }
 
 /// Takes one finding into account. The entry comes back unchanged where the finding is stale.
-pub fn advance(entry: Option<Entry>, finding: &Finding, claim: &Claim, timing: Timing, now: Timestamp) -> (Novelty, Entry) {
+pub fn advance(
+    entry: Option<Entry>,
+    finding: &Finding,
+    claim: &Claim,
+    timing: Timing,
+    now: Timestamp,
+) -> (Novelty, Entry) {
     let mut entry = entry.unwrap_or_else(|| blank(finding, claim));
     if let Some(novelty) = owed(&entry, finding) {
         return (novelty, entry);

@@ -157,8 +157,12 @@ impl Playbook {
                 item.fail("a catch-all claims what nobody else does", "leave `when` out");
             }
         } else {
-            weakness = root.need("weakness", "the kind of problem, for example \"s3-bucket-public\"").and_then(|w| w.parse(kebab));
-            when = root.need("when", "an EventBridge event pattern that names the kind of finding").and_then(|w| pattern(&w));
+            weakness = root
+                .need("weakness", "the kind of problem, for example \"s3-bucket-public\"")
+                .and_then(|w| w.parse(kebab));
+            when = root
+                .need("when", "an EventBridge event pattern that names the kind of finding")
+                .and_then(|w| pattern(&w));
         }
         let judge = Judge::read(root.get("judge"));
         let (tell, tell_ja) = root
@@ -203,6 +207,24 @@ impl Playbook {
         }
     }
 
+    /// What messages call one of its texts: the file and the key.
+    pub fn text_name(&self, locale: Locale, key: &str) -> String {
+        let language = if locale == Locale::Ja && self.tell_ja.is_some() { "tell.ja" } else { "tell" };
+        format!("{} ({language}.{key})", self.file)
+    }
+
+    /// Every text of it, in every language, with its name.
+    pub fn all_texts(&self) -> Vec<(String, &str)> {
+        let languages = [Some((Locale::En, &self.tell)), self.tell_ja.as_ref().map(|ja| (Locale::Ja, ja))];
+        languages
+            .into_iter()
+            .flatten()
+            .flat_map(|(locale, tell)| {
+                tell.named().into_iter().map(move |(key, text)| (self.text_name(locale, &key), text))
+            })
+            .collect()
+    }
+
     /// Names every field that deciding touches (what is only shown is read later, when it is shown).
     pub fn name_fields(&self, fields: &mut Fields) {
         for pointer in self.threshold.iter().flat_map(|t| &t.by) {
@@ -236,7 +258,8 @@ impl Judge {
         judge.about = table.get("about").and_then(|a| a.word(&about)).unwrap_or(About::Resource);
         judge.threshold = table.get("threshold").and_then(|t| t.table()).and_then(|table| {
             let count = table.need("count", "how many").and_then(|c| c.whole(2, 1_000));
-            let within = table.need("within", "in how long, for example \"10m\"").and_then(|w| w.parse(time::parse_duration));
+            let within =
+                table.need("within", "in how long, for example \"10m\"").and_then(|w| w.parse(time::parse_duration));
             let by = table.get("by").map(|b| b.list().iter().filter_map(pointer).collect()).unwrap_or_default();
             table.finish();
             Some(Threshold { count: count?, within: within?, by })
@@ -247,6 +270,15 @@ impl Judge {
 }
 
 impl Texts {
+    /// Its texts with their keys.
+    pub fn named(&self) -> Vec<(String, &str)> {
+        let steps = self.next.iter().enumerate().map(|(i, step)| (format!("next[{i}]"), step.as_str()));
+        [("title".to_owned(), self.title.as_str()), ("why".to_owned(), self.why.as_str())]
+            .into_iter()
+            .chain(steps)
+            .collect()
+    }
+
     fn read(table: Table<'_>) -> Self {
         let text = |key, help| table.need(key, help).and_then(|t| t.text().map(str::to_owned)).unwrap_or_default();
         let title = text("title", "one line: what happened");
@@ -256,7 +288,10 @@ impl Texts {
         if steps.len() > STEPS_MAX
             && let Some(next) = next
         {
-            next.fail(format!("{} steps; a card shows at most {STEPS_MAX}", steps.len()), "keep the ones that matter at 3 a.m.");
+            next.fail(
+                format!("{} steps; a card shows at most {STEPS_MAX}", steps.len()),
+                "keep the ones that matter at 3 a.m.",
+            );
         }
         // The other language lives in a table inside this one.
         let _ = table.get("ja");
@@ -267,9 +302,12 @@ impl Texts {
 
 impl Remediate {
     fn read(table: Table<'_>) -> Option<Self> {
-        let runbook = table.need("runbook", "the name of an SSM Automation document").and_then(|r| r.parse(document_name));
+        let runbook =
+            table.need("runbook", "the name of an SSM Automation document").and_then(|r| r.parse(document_name));
         let with = table.get("with").and_then(|w| w.table()).map(|w| values(&w)).unwrap_or_default();
-        let effect = table.need("effect", "harmless, reversible, disruptive or destructive").and_then(|e| e.word(&Effect::WORDS));
+        let effect = table
+            .need("effect", "harmless, reversible, disruptive or destructive")
+            .and_then(|e| e.word(&Effect::WORDS));
         let undo = table.get("undo").and_then(|u| u.table()).and_then(|undo| {
             let runbook = undo.need("runbook", "the runbook that takes it back").and_then(|r| r.parse(document_name));
             let with = undo.get("with").and_then(|w| w.table()).map(|w| values(&w)).unwrap_or_default();
@@ -278,7 +316,13 @@ impl Remediate {
         });
         let deadline = table.get("deadline").and_then(|d| d.parse(time::parse_duration));
         table.finish();
-        Some(Self { runbook: runbook?, with, effect: effect?, undo, deadline: deadline.unwrap_or(SignedDuration::from_hours(24)) })
+        Some(Self {
+            runbook: runbook?,
+            with,
+            effect: effect?,
+            undo,
+            deadline: deadline.unwrap_or(SignedDuration::from_hours(24)),
+        })
     }
 }
 
@@ -304,7 +348,10 @@ fn value(item: &Item<'_>) -> Option<Value> {
         (Some(at), None, Some(must)) => Some(Value::At(at, must)),
         (None, Some(from), Some(must)) => Some(Value::From(from, must)),
         (None, None, _) => {
-            item.fail("says nowhere where the value comes from", "write `at = \"/detail/…\"` or `from = \"resource.id\"`");
+            item.fail(
+                "says nowhere where the value comes from",
+                "write `at = \"/detail/…\"` or `from = \"resource.id\"`",
+            );
             None
         }
         (Some(_), Some(_), _) => {
@@ -317,25 +364,42 @@ fn value(item: &Item<'_>) -> Option<Value> {
 
 fn anchored(text: &str) -> Result<Regex, String> {
     if !(text.starts_with('^') && text.ends_with('$')) {
-        return Err(format!("the pattern {text:?} accepts values that only contain what is wanted; anchor it with ^ and $"));
+        return Err(format!(
+            "the pattern {text:?} accepts values that only contain what is wanted; anchor it with ^ and $"
+        ));
     }
     Regex::new(text).map_err(|e| format!("not a regular expression: {e}"))
 }
 
 fn pointer(item: &Item<'_>) -> Option<String> {
     item.parse(|text| {
-        if text.starts_with('/') { Ok(text.to_owned()) } else { Err(format!("{text:?} is not a JSON Pointer; write for example \"/detail/{text}\"")) }
+        if text.starts_with('/') {
+            Ok(text.to_owned())
+        } else {
+            Err(format!("{text:?} is not a JSON Pointer; write for example \"/detail/{text}\""))
+        }
     })
 }
 
 /// `[a-zA-Z0-9_\-.:/]{3,128}` (the SSM API's own pattern for `DocumentName`).
 fn document_name(text: &str) -> Result<String, String> {
-    let good = (3..=128).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.:/".contains(&b));
-    if good { Ok(text.to_owned()) } else { Err(format!("{text:?} is not the name of an SSM document (3 to 128 of a-z A-Z 0-9 _ - . : /)")) }
+    let good =
+        (3..=128).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.:/".contains(&b));
+    if good {
+        Ok(text.to_owned())
+    } else {
+        Err(format!("{text:?} is not the name of an SSM document (3 to 128 of a-z A-Z 0-9 _ - . : /)"))
+    }
 }
 
 fn kebab(text: &str) -> Result<String, String> {
     let good = !text.is_empty()
-        && text.split('-').all(|word| !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit()));
-    if good { Ok(text.to_owned()) } else { Err(format!("{text:?} is not in kebab-case; write for example \"s3-bucket-public\"")) }
+        && text
+            .split('-')
+            .all(|word| !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit()));
+    if good {
+        Ok(text.to_owned())
+    } else {
+        Err(format!("{text:?} is not in kebab-case; write for example \"s3-bucket-public\""))
+    }
 }

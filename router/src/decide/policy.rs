@@ -9,12 +9,12 @@ use super::{
     source::{self, FINDINGS_MAX, Source},
     written::Problem,
 };
+use crate::decide::identity;
 use crate::values::{
     finding::{ActorKind, Finding, Resource},
     tree::{Fields, Node},
     verdict::{Claim, Verdict},
 };
-use crate::decide::identity;
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 use std::{collections::BTreeMap, fmt::Write, ops::Range};
@@ -142,7 +142,8 @@ impl Policy {
     pub fn examine<'a>(&self, mut envelope: Envelope<'a>, now: Timestamp) -> (Envelope<'a>, Examined<'a>) {
         let matched = self.set.matches(&envelope.tree);
         let Some(source) = matched.first().and_then(|i| self.sources.get(*i)) else {
-            let reason = format!("no source reads events of {} with detail-type {:?}", envelope.source, envelope.detail_type);
+            let reason =
+                format!("no source reads events of {} with detail-type {:?}", envelope.source, envelope.detail_type);
             return (envelope, Examined::Ignored(reason));
         };
         let range = self.range_of_playbooks();
@@ -181,7 +182,8 @@ impl Policy {
     ) -> Judged<'a> {
         let finding = source.read(envelope, &tree, now);
         let range = self.range_of_playbooks();
-        let mut claims: Vec<usize> = matched.iter().filter(|i| range.contains(i)).map(|i| self.claims[i - range.start]).collect();
+        let mut claims: Vec<usize> =
+            matched.iter().filter(|i| range.contains(i)).map(|i| self.claims[i - range.start]).collect();
         // The most severe claims it, then the more specific, then the name, so that the order never depends on files.
         claims.sort_by_key(|i| {
             let playbook = &self.playbooks[*i];
@@ -197,11 +199,20 @@ impl Policy {
         Judged { finding, verdict, tree, element }
     }
 
-    fn claim(&self, finding: &Finding, tree: &Node<'_>, index: usize, also: &[usize], matched: &[usize], now: Timestamp) -> Verdict {
+    fn claim(
+        &self,
+        finding: &Finding,
+        tree: &Node<'_>,
+        index: usize,
+        also: &[usize],
+        matched: &[usize],
+        now: Timestamp,
+    ) -> Verdict {
         let playbook = &self.playbooks[index];
         let mut severity = playbook.severity.unwrap_or(finding.severity);
         let mut notes = Vec::new();
-        let adjustments = matched.iter().filter_map(|i| self.config.adjustments.get(i.checked_sub(self.range_of_playbooks().end)?));
+        let adjustments =
+            matched.iter().filter_map(|i| self.config.adjustments.get(i.checked_sub(self.range_of_playbooks().end)?));
         for adjust in adjustments {
             match &adjust.change {
                 Change::Suppress(until) if now < *until => {
@@ -218,7 +229,16 @@ impl Policy {
         let region = (!identity::is_global(&about.kind)).then(|| finding.region.clone());
         let by = playbook.threshold.iter().flat_map(|t| &t.by).map(|p| tree.text_at(p).unwrap_or_default());
         let fingerprint = fingerprint(&finding.account, region.as_deref(), &about, &weakness, by);
-        Verdict::Claimed(Claim { playbook: index, severity, weakness, about, region, fingerprint, also: also.to_vec(), notes })
+        Verdict::Claimed(Claim {
+            playbook: index,
+            severity,
+            weakness,
+            about,
+            region,
+            fingerprint,
+            also: also.to_vec(),
+            notes,
+        })
     }
 }
 
@@ -228,15 +248,17 @@ fn merge(folder: &str, shipped: &[(&str, &str)], user: &[PolicyFile]) -> Vec<Pol
         path: format!("router/{folder}/{name}.toml"),
         text: (*text).to_owned(),
     });
-    let files: BTreeMap<String, PolicyFile> = shipped.chain(user.iter().cloned()).map(|f| (f.name.clone(), f)).collect();
+    let files: BTreeMap<String, PolicyFile> =
+        shipped.chain(user.iter().cloned()).map(|f| (f.name.clone(), f)).collect();
     files.into_values().collect()
 }
 
-fn read_all<T>(files: &[PolicyFile], problems: &mut Vec<Problem>, parse: impl Fn(&str, &str, &str) -> Result<T, Vec<Problem>>) -> Vec<T> {
-    files
-        .iter()
-        .filter_map(|f| parse(&f.name, &f.path, &f.text).map_err(|more| problems.extend(more)).ok())
-        .collect()
+fn read_all<T>(
+    files: &[PolicyFile],
+    problems: &mut Vec<Problem>,
+    parse: impl Fn(&str, &str, &str) -> Result<T, Vec<Problem>>,
+) -> Vec<T> {
+    files.iter().filter_map(|f| parse(&f.name, &f.path, &f.text).map_err(|more| problems.extend(more)).ok()).collect()
 }
 
 /// What the problem is about.
@@ -266,7 +288,13 @@ fn about(about: About, finding: &Finding) -> Resource {
 
 /// Equal for the same problem, whoever reports it. Events are written by attackers, so the hash resists collisions; 128
 /// bits of it are plenty for a name.
-fn fingerprint<'b>(account: &'b str, region: Option<&'b str>, about: &'b Resource, weakness: &'b str, by: impl Iterator<Item = &'b str>) -> String {
+fn fingerprint<'b>(
+    account: &'b str,
+    region: Option<&'b str>,
+    about: &'b Resource,
+    weakness: &'b str,
+    by: impl Iterator<Item = &'b str>,
+) -> String {
     let owner = about.account.as_deref().unwrap_or(account);
     let parts = [owner, region.unwrap_or_default(), &about.kind, &about.id, weakness];
     let mut hash = Sha256::new();

@@ -109,7 +109,10 @@ fn stop(case: &Case<'_>, remediate: &playbook::Remediate, rails: &Remediation, s
         return no("runbooks", format!("{} is not in remediation.runbooks", remediate.runbook));
     }
     if case.claim.severity < rails.min_severity {
-        return no("severity", format!("{} is below remediation.min-severity ({})", case.claim.severity, rails.min_severity));
+        return no(
+            "severity",
+            format!("{} is below remediation.min-severity ({})", case.claim.severity, rails.min_severity),
+        );
     }
     let environment = account.environment.as_deref().unwrap_or("*");
     let most = rails.effects.get(environment).or_else(|| rails.effects.get("*"));
@@ -127,7 +130,10 @@ fn stop(case: &Case<'_>, remediate: &playbook::Remediate, rails: &Remediation, s
     }
     let spent = starts.items.iter().filter(|(at, _)| *at > since(rails.budget_within)).count();
     if spent >= rails.budget as usize {
-        return no("budget", format!("{spent} starts in the last {:#}; the budget is {}", rails.budget_within, rails.budget));
+        return no(
+            "budget",
+            format!("{spent} starts in the last {:#}; the budget is {}", rails.budget_within, rails.budget),
+        );
     }
     None
 }
@@ -136,7 +142,10 @@ fn protected<'r>(rails: &'r Remediation, about: &Resource) -> Option<&'r str> {
     let ids = [Some(about.id.as_str()), about.arn.as_deref(), about.name.as_deref()];
     let by_id = rails.protected.iter().find(|p| ids.iter().flatten().any(|id| like(p, id)));
     let by_tag = rails.protected_tags.iter().find(|wanted| {
-        about.tags.iter().any(|(key, value)| wanted.split_once('=').map_or(*wanted == key, |(k, v)| k == key && v == value))
+        about
+            .tags
+            .iter()
+            .any(|(key, value)| wanted.split_once('=').map_or(*wanted == key, |(k, v)| k == key && v == value))
     });
     by_id.or(by_tag).map(String::as_str)
 }
@@ -167,10 +176,13 @@ fn bind(case: &Case<'_>, with: &[(String, Value)]) -> Result<BTreeMap<String, Ve
             let stop = |reason| Err(Stop { rail: "parameters".to_owned(), reason });
             match found {
                 None => stop(format!("{name} has no value in this finding")),
-                Some(found) if found.chars().count() > VALUE_MAX => stop(format!("{name} is longer than {VALUE_MAX} characters")),
-                Some(found) if !must.is_match(&found) => {
-                    stop(format!("{name} does not look right: {:?} does not match {must}", super::source::cut(&found, 60)))
+                Some(found) if found.chars().count() > VALUE_MAX => {
+                    stop(format!("{name} is longer than {VALUE_MAX} characters"))
                 }
+                Some(found) if !must.is_match(&found) => stop(format!(
+                    "{name} does not look right: {:?} does not match {must}",
+                    super::source::cut(&found, 60)
+                )),
                 Some(found) => Ok((name.clone(), vec![found])),
             }
         })

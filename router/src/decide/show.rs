@@ -1,15 +1,17 @@
 //! What people see: the texts of a playbook for a finding, and the view that a formatter renders.
 use super::{config::Config, plan::Facts};
+use crate::decide::identity;
 use crate::values::{
-    entry::{Entry, Shown, State, Tally},
-    finding::{Finding, Status},
+    entry::{Entry, Offer, Shown, State, Tally},
+    finding::{Actor, ActorKind, Finding, Resource, Status},
+    severity::Severity,
     verdict::{Claim, Novelty},
 };
-use crate::decide::identity;
 use findings_formatters::{
     Texts,
     view::{AccountView, ActorView, Kind, RemediationView, ReporterView, ResourceView, StormView, View},
 };
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 /// Everything that a text template of a playbook can name, from a finding and its event.
@@ -34,22 +36,83 @@ pub fn context(config: &Config, finding: &Finding, claim: &Claim, event: &Value)
     })
 }
 
+/// A context with every name that a text can use, to try texts on.
+pub fn sample_context() -> Value {
+    let about = Resource {
+        kind: "AwsEc2Instance".into(),
+        id: "i-0123456789abcdef0".to_owned(),
+        arn: None,
+        name: Some("web-1".to_owned()),
+        account: None,
+        tags: Vec::new(),
+    };
+    let actor = Actor {
+        kind: ActorKind::IamUser,
+        id: "arn:aws:iam::111122223333:user/alice".to_owned(),
+        name: "user/alice".to_owned(),
+        account: Some("111122223333".to_owned()),
+        session: None,
+        access_key: None,
+        source_ip: Some("192.0.2.1".to_owned()),
+    };
+    let finding = Finding {
+        id: "sample".to_owned(),
+        revision: Timestamp::UNIX_EPOCH,
+        reporter: "guardduty".to_owned(),
+        kind: "Sample:EC2/Type".to_owned(),
+        title: "A sample".to_owned(),
+        description: "A sample finding.".to_owned(),
+        severity: Severity::High,
+        status: Status::Active,
+        can_resolve: true,
+        account: "111122223333".to_owned(),
+        region: "eu-west-1".to_owned(),
+        resources: vec![about.clone()],
+        actor: Some(actor),
+        first_seen: Timestamp::UNIX_EPOCH,
+        last_seen: Timestamp::UNIX_EPOCH,
+        count: 1,
+        link: None,
+        exercise: None,
+        signals: Vec::new(),
+    };
+    let claim = Claim {
+        playbook: 0,
+        severity: Severity::High,
+        weakness: "sample".to_owned(),
+        about,
+        region: Some("eu-west-1".to_owned()),
+        fingerprint: "0".repeat(32),
+        also: Vec::new(),
+        notes: Vec::new(),
+    };
+    context(&Config::default(), &finding, &claim, &Value::Null)
+}
+
 /// Renders a playbook's texts. A text that does not render must not lose the finding: the producer's own title stands in
 /// for it, and the mistake is returned beside it.
-pub fn shown(facts: &Facts<'_>, names: &dyn Fn(usize) -> String, context: &Value, texts: &Texts) -> (Shown, Vec<String>) {
+pub fn shown(
+    facts: &Facts<'_>,
+    names: &dyn Fn(usize) -> String,
+    context: &Value,
+    texts: &Texts,
+) -> (Shown, Vec<String>) {
     let (finding, claim) = (facts.finding, facts.claim);
-    let tell = facts.playbook.texts(facts.config.locale);
+    let locale = facts.config.locale;
     let mut mistakes = Vec::new();
-    let mut render = |what: &str, template: &str| {
-        let name = format!("{} ({what})", facts.playbook.file);
-        texts.render(&name, template, context).map_err(|e| mistakes.push(e.to_string())).ok()
-    };
+    let mut rendered = facts.playbook.texts(locale).named().into_iter().map(|(key, text)| {
+        let name = facts.playbook.text_name(locale, &key);
+        texts.render(&name, text, context).map_err(|e| mistakes.push(e.to_string())).ok()
+    });
+    let title = rendered.next().flatten();
+    let why = rendered.next().flatten();
+    let next = rendered.flatten().collect();
     let shown = Shown {
         playbook: facts.playbook.name.clone(),
         also: claim.also.iter().map(|i| names(*i)).collect(),
-        title: render("title", &tell.title).unwrap_or_else(|| finding.title.clone()),
-        why: render("why", &tell.why).unwrap_or_else(|| finding.description.clone()),
-        next: tell.next.iter().filter_map(|step| render("next", step)).collect(),
+        title: title.unwrap_or_else(|| finding.title.clone()),
+        why: why.unwrap_or_else(|| finding.description.clone()),
+        next,
         finding_type: finding.kind.clone(),
         actor: finding.actor.clone(),
         more_resources: finding.resources.len().saturating_sub(1),
@@ -60,7 +123,14 @@ pub fn shown(facts: &Facts<'_>, names: &dyn Fn(usize) -> String, context: &Value
 }
 
 /// The view of an entry's card, as it stands.
-pub fn view(config: &Config, entry: &Entry, kind: Kind, novelty: Novelty, before: Option<&Entry>, storm: Option<&Tally>) -> View {
+pub fn view(
+    config: &Config,
+    entry: &Entry,
+    kind: Kind,
+    novelty: Novelty,
+    before: Option<&Entry>,
+    storm: Option<&Tally>,
+) -> View {
     let blank = Shown {
         playbook: String::new(),
         also: Vec::new(),
@@ -138,7 +208,7 @@ fn reporters(entry: &Entry) -> Vec<ReporterView> {
     list
 }
 
-fn offered(offer: &crate::values::entry::Offer) -> RemediationView {
+fn offered(offer: &Offer) -> RemediationView {
     RemediationView {
         runbook: offer.runbook.clone(),
         effect: offer.effect.clone(),
@@ -146,6 +216,7 @@ fn offered(offer: &crate::values::entry::Offer) -> RemediationView {
         parameters: offer.parameters.clone(),
         stopped: offer.stopped.clone(),
         undo: offer.undo,
+        state: None,
     }
 }
 

@@ -111,7 +111,9 @@ impl Text {
     /// As an address: what the event says is percent-encoded, what the source says is not.
     fn address(&self, tree: &Node<'_>) -> Option<String> {
         match self {
-            Self::Join(texts, with) => Some(texts.iter().map(|t| t.address(tree)).collect::<Option<Vec<_>>>()?.join(with)),
+            Self::Join(texts, with) => {
+                Some(texts.iter().map(|t| t.address(tree)).collect::<Option<Vec<_>>>()?.join(with))
+            }
             Self::First(texts) => texts.iter().find_map(|t| t.address(tree)),
             Self::Constant(c) => Some(c.clone()),
             other => other.get(tree).map(|t| percent_encode(&t)),
@@ -200,14 +202,22 @@ impl Source {
     pub fn parse(name: &str, file: &str, text: &str) -> Result<Self, Vec<Problem>> {
         let doc = Written::parse(file, text);
         let root = doc.root();
-        let when = root.need("when", "the EventBridge event pattern of the events that this source reads").and_then(|w| pattern(&w));
-        let reporter = root.need("reporter", "the service that reports, for example \"guardduty\"").and_then(|r| Text::read(&r));
-        let ignore_unclaimed = root.get("unclaimed").and_then(|u| u.word(&[("tell", false), ("ignore", true)])).unwrap_or(false);
+        let when = root
+            .need("when", "the EventBridge event pattern of the events that this source reads")
+            .and_then(|w| pattern(&w));
+        let reporter =
+            root.need("reporter", "the service that reports, for example \"guardduty\"").and_then(|r| Text::read(&r));
+        let ignore_unclaimed =
+            root.get("unclaimed").and_then(|u| u.word(&[("tell", false), ("ignore", true)])).unwrap_or(false);
         let drill = root.get("drill").and_then(|d| d.truth()).unwrap_or(false);
         let finding = root.need("finding", "where the parts of a finding are").and_then(|f| f.table());
         let source = finding.and_then(|finding| {
             let text = |key| finding.get(key).and_then(|t| Text::read(&t));
-            let need = |key| finding.need(key, "a JSON Pointer, a list of them (the first that resolves), or a constant").and_then(|t| Text::read(&t));
+            let need = |key| {
+                finding
+                    .need(key, "a JSON Pointer, a list of them (the first that resolves), or a constant")
+                    .and_then(|t| Text::read(&t))
+            };
             let nested = |key| {
                 let table = finding.get(key)?.table()?;
                 let when = table.need("when", "an event pattern").and_then(|w| pattern(&w));
@@ -216,7 +226,9 @@ impl Source {
             };
             let each = finding.get("each").and_then(|e| e.text().map(str::to_owned));
             let (id, revision, kind, title) = (need("id"), need("revision"), need("type"), need("title"));
-            let severity = finding.need("severity", "a word, or { at, floor } or { at, words }").and_then(|s| SeverityRule::read(&s));
+            let severity = finding
+                .need("severity", "a word, or { at, floor } or { at, words }")
+                .and_then(|s| SeverityRule::read(&s));
             let (account, region) = (need("account"), need("region"));
             let description = text("description");
             let (first_seen, last_seen) = (text("first-seen"), text("last-seen"));
@@ -279,7 +291,9 @@ impl Source {
         for text in [&self.reporter, &self.id, &self.revision, &self.kind, &self.title, &self.account, &self.region] {
             text.pointers(&mut pointers);
         }
-        for text in [&self.description, &self.first_seen, &self.last_seen, &self.count, &self.link].into_iter().flatten() {
+        for text in
+            [&self.description, &self.first_seen, &self.last_seen, &self.count, &self.link].into_iter().flatten()
+        {
             text.pointers(&mut pointers);
         }
         self.severity.pointers(&mut pointers);
@@ -408,13 +422,24 @@ pub(super) fn pattern(item: &Item<'_>) -> Option<Pattern> {
 
 /// The account itself, as a resource: what a finding is about when it names nothing else.
 pub(super) fn account_resource(account: &str) -> Resource {
-    Resource { kind: "AwsAccount".into(), id: account.to_owned(), arn: None, name: None, account: None, tags: Vec::new() }
+    Resource {
+        kind: "AwsAccount".into(),
+        id: account.to_owned(),
+        arn: None,
+        name: None,
+        account: None,
+        tags: Vec::new(),
+    }
 }
 
 /// Names a pointer's path; array indices are not names.
 pub(super) fn name_pointer(fields: &mut Fields, pointer: &str) {
-    let steps: Vec<String> =
-        pointer.split('/').skip(1).filter(|s| s.parse::<usize>().is_err()).map(|s| s.replace("~1", "/").replace("~0", "~")).collect();
+    let steps: Vec<String> = pointer
+        .split('/')
+        .skip(1)
+        .filter(|s| s.parse::<usize>().is_err())
+        .map(|s| s.replace("~1", "/").replace("~0", "~"))
+        .collect();
     fields.insert(steps.iter().map(String::as_str));
 }
 

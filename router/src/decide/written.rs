@@ -135,7 +135,11 @@ impl<'a> Table<'a> {
             let near = known.iter().filter(|k| distance(k, &name) <= 2).min_by_key(|k| distance(k, &name));
             let mut help = near.map_or_else(String::new, |k| format!("did you mean `{k}`? "));
             let _ = write!(help, "known here: {}", known.iter().copied().collect::<Vec<_>>().join(", "));
-            self.doc.note(value.span().start.min(key.span().start), format!("unknown key `{}`", join(&self.path, &name)), help);
+            self.doc.note(
+                value.span().start.min(key.span().start),
+                format!("unknown key `{}`", join(&self.path, &name)),
+                help,
+            );
         }
     }
 }
@@ -199,7 +203,10 @@ impl<'a> Item<'a> {
     /// A number.
     pub fn number(&self) -> Option<f64> {
         let value = self.value.get_ref();
-        let text = value.as_float().map(toml::de::DeFloat::as_str).or_else(|| value.as_integer().map(toml::de::DeInteger::as_str));
+        let text = value
+            .as_float()
+            .map(toml::de::DeFloat::as_str)
+            .or_else(|| value.as_integer().map(toml::de::DeInteger::as_str));
         text.and_then(|t| t.replace('_', "").parse().ok()).or_else(|| self.expected("a number"))
     }
 
@@ -246,13 +253,25 @@ impl<'a> Item<'a> {
     }
 
     /// Reads JSON text by `parse`, whose error names a JSON Pointer inside the value.
-    pub fn parse_json<T, E>(&self, parse: impl FnOnce(&str) -> Result<T, E>, place: impl FnOnce(&E) -> (String, String)) -> Option<T> {
+    pub fn parse_json<T, E>(
+        &self,
+        parse: impl FnOnce(&str) -> Result<T, E>,
+        place: impl FnOnce(&E) -> (String, String),
+    ) -> Option<T> {
         match parse(&self.json()) {
             Ok(value) => Some(value),
             Err(error) => {
                 let (pointer, reason) = place(&error);
                 let (at, _) = locate(self.value, &pointer);
-                self.doc.note(at, format!("`{}`{}: {reason}", self.path, if pointer.is_empty() { String::new() } else { format!(" at {pointer}") }), "");
+                self.doc.note(
+                    at,
+                    format!(
+                        "`{}`{}: {reason}",
+                        self.path,
+                        if pointer.is_empty() { String::new() } else { format!(" at {pointer}") }
+                    ),
+                    "",
+                );
                 None
             }
         }
