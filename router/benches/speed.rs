@@ -92,8 +92,11 @@ fn card(policy: &Policy, formatter: &Formatter, texts: &Texts, body: &str, now: 
     formatter.slack(&view).unwrap().text.len()
 }
 
+/// What is measured, and a call of it.
+type Variant<'a> = (&'static str, Box<dyn FnMut() -> usize + 'a>);
+
 /// Runs every variant in turn and gives the median nanoseconds of a call of each.
-fn measure(variants: &mut [(&str, Box<dyn FnMut() -> usize + '_>)]) -> Vec<f64> {
+fn measure(variants: &mut [Variant<'_>]) -> Vec<f64> {
     let mut times = vec![Vec::with_capacity(ROUNDS); variants.len()];
     for round in 0..=ROUNDS {
         for (i, (_, call)) in variants.iter_mut().enumerate() {
@@ -107,7 +110,9 @@ fn measure(variants: &mut [(&str, Box<dyn FnMut() -> usize + '_>)]) -> Vec<f64> 
             }
         }
     }
-    times.iter_mut().for_each(|t| t.sort_by(f64::total_cmp));
+    for t in &mut times {
+        t.sort_by(f64::total_cmp);
+    }
     times.iter().map(|t| t[t.len() / 2]).collect()
 }
 
@@ -127,7 +132,7 @@ fn main() {
     assert_eq!(decide(&plain, &record, None, later).0, 0, "the record concerns nobody");
     assert_eq!(decide(&plain, &finding, Some(&known_plain), later).0, 0, "the finding is a duplicate");
 
-    let mut variants: Vec<(&str, Box<dyn FnMut() -> usize>)> = vec![
+    let mut variants: Vec<Variant<'_>> = vec![
         (
             "Value of the CloudTrail body",
             Box::new(|| {

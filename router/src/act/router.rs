@@ -113,7 +113,7 @@ impl<L: Ledger, M: Messenger, R: Remediator> Router<'_, L, M, R> {
         let Verdict::Claimed(claim) = &judged.verdict else { return self.untold(judged, Disposition::Ack, None) };
         for _ in 0..CONFLICTS_MAX {
             match self.try_tell(envelope, &judged, claim, now).await {
-                Ok(Some((novelty, actions, entries, mistakes))) => {
+                Ok(Some(Decided { novelty, actions, entries, mistakes })) => {
                     let later = actions.iter().filter_map(|a| match &a.outcome {
                         Outcome::Later(after, _) => Some(*after),
                         _ => None,
@@ -164,14 +164,13 @@ impl<L: Ledger, M: Messenger, R: Remediator> Router<'_, L, M, R> {
     }
 
     /// None where somebody else wrote in between: read and decide again.
-    #[expect(clippy::type_complexity, reason = "the parts of `Told`, named there")]
     async fn try_tell(
         &self,
         envelope: &Envelope<'_>,
         judged: &Judged<'_>,
         claim: &Claim,
         now: Timestamp,
-    ) -> Result<Option<(Novelty, Vec<Performed>, (Option<Entry>, Option<Entry>), Vec<String>)>, Trouble> {
+    ) -> Result<Option<Decided>, Trouble> {
         let policy = self.policy;
         let playbook = &policy.playbooks[claim.playbook];
         let finding = &judged.finding;
@@ -181,7 +180,7 @@ impl<L: Ledger, M: Messenger, R: Remediator> Router<'_, L, M, R> {
         let before = self.ledger.entry(&claim.fingerprint).await?;
         let (novelty, mut entry) = advance(before.clone(), finding, claim, timing, now);
         if novelty == Novelty::Stale {
-            return Ok(Some((novelty, Vec::new(), (before, None), Vec::new())));
+            return Ok(Some(Decided { novelty, actions: Vec::new(), entries: (before, None), mistakes: Vec::new() }));
         }
         let facts = Facts { config: &policy.config, playbook, finding, claim, novelty, tree: &judged.tree, now };
         let mut tallies = Tallies::new();
@@ -213,7 +212,7 @@ impl<L: Ledger, M: Messenger, R: Remediator> Router<'_, L, M, R> {
 
         self.put_changed(&read, &mut tallies, "storm/").await?;
         Ok(match self.ledger.put_entry(&entry).await? {
-            Put::Written => Some((novelty, performed, (before, Some(entry)), mistakes)),
+            Put::Written => Some(Decided { novelty, actions: performed, entries: (before, Some(entry)), mistakes }),
             Put::Conflict => None,
         })
     }
@@ -249,16 +248,16 @@ impl<L: Ledger, M: Messenger, R: Remediator> Router<'_, L, M, R> {
                     if notify.target.is_none() && notify.mode != NotifyMode::Post {
                         notify.target = posted.get(&notify.destination).cloned();
                     }
-                    let storm = tallies
+                    let tally = tallies
                         .values_mut()
                         .find(|t| t.key.starts_with("storm/") && t.key.ends_with(&format!("/{}", notify.destination)));
-                    let message = self.render(&notify, entry, story, storm.as_deref(), mistakes);
+                    let message = self.render(&notify, entry, story, tally.as_deref(), mistakes);
                     let outcome = self.messenger.send(&notify, &message).await;
                     if let Outcome::Done(made) = &outcome {
                         if let Some(made) = made {
                             posted.insert(notify.destination.clone(), made.id.clone());
                         }
-                        note_sent(entry, storm, &notify, made.as_ref(), story.now);
+                        note_sent(entry, tally, &notify, made.as_ref(), story.now);
                     }
                     (Some(message), outcome)
                 }
@@ -282,16 +281,24 @@ impl<L: Ledger, M: Messenger, R: Remediator> Router<'_, L, M, R> {
         notify: &Notify,
         entry: &Entry,
         story: &Story<'_>,
-        storm: Option<&Tally>,
+        tally: Option<&Tally>,
         mistakes: &mut Vec<String>,
     ) -> Message {
-        let storm = storm.filter(|_| matches!(notify.kind, Kind::Storm | Kind::StormLine));
-        let view = show::view(&self.policy.config, entry, notify.kind, story.novelty, story.before, storm);
+        let tally = tally.filter(|_| matches!(notify.kind, Kind::Storm | Kind::StormLine));
+        let view = show::view(&self.policy.config, entry, notify.kind, story.novelty, story.before, tally);
         self.formatter.slack(&view).unwrap_or_else(|error| {
             mistakes.push(error.to_string());
             Message::plain(&view)
         })
     }
+}
+
+/// What was decided and done about a finding, and recorded.
+struct Decided {
+    novelty: Novelty,
+    actions: Vec<Performed>,
+    entries: (Option<Entry>, Option<Entry>),
+    mistakes: Vec<String>,
 }
 
 /// What a plan's actions are performed for.
@@ -302,7 +309,7 @@ struct Story<'a> {
 }
 
 /// Remembers where the problem was told, so that its card can be kept true.
-fn note_sent(entry: &mut Entry, storm: Option<&mut Tally>, notify: &Notify, made: Option<&Posted>, now: Timestamp) {
+fn note_sent(entry: &mut Entry, tally: Option<&mut Tally>, notify: &Notify, made: Option<&Posted>, now: Timestamp) {
     if notify.mode == NotifyMode::Update {
         if notify.kind == Kind::Card {
             entry.edited_at = Some(now);
@@ -312,8 +319,8 @@ fn note_sent(entry: &mut Entry, storm: Option<&mut Tally>, notify: &Notify, made
     entry.told_at = Some(now);
     let card = match (notify.kind, made) {
         (Kind::Storm, Some(made)) => {
-            if let Some(storm) = storm {
-                storm.card = Some(made.id.clone());
+            if let Some(tally) = tally {
+                tally.card = Some(made.id.clone());
             }
             Card {
                 destination: notify.destination.clone(),

@@ -200,12 +200,9 @@ fn explain_claim(out: &mut dyn Write, policy: &Policy, told: &Told, claim: &Clai
         (Some(_), false) => format!("the most severe, then most specific; also {}", told.also.join(", ")),
     };
     step(out, "playbook", &format!("{}: {} ({why})", playbook.name, playbook.summary))?;
+    let notes = claim.notes.iter().fold(String::new(), |all, note| all + "; " + note);
     let from = if playbook.severity.is_some() { "the playbook's" } else { "the reporter's own" };
-    step(
-        out,
-        "severity",
-        &format!("{} ({from}{})", claim.severity, claim.notes.iter().map(|n| format!("; {n}")).collect::<String>()),
-    )?;
+    step(out, "severity", &format!("{} ({from}{})", claim.severity, notes))?;
     let region = claim.region.as_deref().unwrap_or("no Region, the resource is global");
     step(
         out,

@@ -14,7 +14,7 @@ use std::{
 /// What to do with patterns.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Try patterns on events: prints match, no_match, valid (no event) or `invalid: reason` for each case.
+    /// Try patterns on events: prints `match`, `no_match`, `valid` (no event) or `invalid: reason` for each case.
     Test {
         /// JSON lines `{"pattern":…,"event":…}`; each an object or a string holding JSON text, `event` may be null. `-` is standard input.
         #[arg(long, value_name = "FILE")]

@@ -11,7 +11,7 @@ use crate::{
     decide::carrier::{self, Envelope, Opened},
     values::{
         action::{Action, Disposition},
-        verdict::Verdict,
+        verdict::{Novelty, Verdict},
     },
 };
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -89,6 +89,9 @@ impl EventFacts {
     }
 }
 
+/// Takes each event that a text turns out to be with what became of it, or why it is none.
+pub type Each<'e> = dyn FnMut(Option<(&EventFacts, &Envelope<'_>)>, Result<&Handled, &str>) + 'e;
+
 /// Takes events through a router one after the other, with the events' own clock.
 pub struct Player<'p> {
     router: MemoryRouter<'p>,
@@ -112,11 +115,7 @@ impl<'p> Player<'p> {
     }
 
     /// Takes one text through; hands out each event that it turns out to be, or why it is none.
-    pub fn play(
-        &mut self,
-        text: &str,
-        each: &mut dyn FnMut(Option<(&EventFacts, &Envelope<'_>)>, Result<&Handled, &str>),
-    ) {
+    pub fn play(&mut self, text: &str, each: &mut Each<'_>) {
         match carrier::open(text, self.router.policy.fields()) {
             Opened::Event(envelope) => self.one(envelope, each),
             Opened::Refused(refusal) => each(None, Err(&refusal.reason)),
@@ -128,7 +127,7 @@ impl<'p> Player<'p> {
                             Opened::Event(envelope) => self.one(envelope, each),
                             Opened::Refused(refusal) => each(None, Err(&refusal.reason)),
                             Opened::Many(_) => {
-                                each(None, Err("an event inside an event's carrier is itself a carrier"))
+                                each(None, Err("an event inside an event's carrier is itself a carrier"));
                             }
                         },
                     }
@@ -137,11 +136,7 @@ impl<'p> Player<'p> {
         }
     }
 
-    fn one(
-        &mut self,
-        envelope: Envelope<'_>,
-        each: &mut dyn FnMut(Option<(&EventFacts, &Envelope<'_>)>, Result<&Handled, &str>),
-    ) {
+    fn one(&mut self, envelope: Envelope<'_>, each: &mut Each<'_>) {
         let facts = EventFacts::of(&envelope);
         self.now = self.fixed.or(envelope.time).unwrap_or(self.now);
         let copy = envelope.clone();
@@ -224,7 +219,7 @@ fn print_json(out: &mut dyn Write, replayed: &Replayed<'_>) -> io::Result<()> {
             event: replayed.event,
             finding: told.map(finding_json).transpose()?,
             verdict: told.map(verdict_json).or_else(|| ignored.map(|why| json!({ "ignored": why }))),
-            novelty: told.and_then(|t| t.novelty).map(|n| n.as_str()),
+            novelty: told.and_then(|t| t.novelty).map(Novelty::as_str),
             actions: told
                 .map(|t| t.actions.iter().map(action_json).collect::<io::Result<_>>())
                 .transpose()?

@@ -116,8 +116,12 @@ impl Policy {
         let set = PatternSet::new(patterns);
         let mut fields = set.fields();
         carrier::name_fields(&mut fields);
-        sources.iter().for_each(|s| s.name_fields(&mut fields));
-        playbooks.iter().for_each(|p| p.name_fields(&mut fields));
+        for source in &sources {
+            source.name_fields(&mut fields);
+        }
+        for playbook in &playbooks {
+            playbook.name_fields(&mut fields);
+        }
         for path in config.routes.iter().filter_map(|r| r.when.as_ref()).flat_map(Pattern::paths) {
             fields.insert(path.iter().map(AsRef::as_ref));
         }
@@ -229,7 +233,7 @@ impl Policy {
         let region = (!identity::is_global(&about.kind)).then(|| finding.region.clone());
         let by = playbook.threshold.iter().flat_map(|t| &t.by).map(|p| tree.text_at(p).unwrap_or_default());
         let fingerprint = fingerprint(&finding.account, region.as_deref(), &about, &weakness, by);
-        Verdict::Claimed(Claim {
+        Verdict::Claimed(Box::new(Claim {
             playbook: index,
             severity,
             weakness,
@@ -238,7 +242,7 @@ impl Policy {
             fingerprint,
             also: also.to_vec(),
             notes,
-        })
+        }))
     }
 }
 

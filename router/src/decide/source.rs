@@ -328,7 +328,7 @@ impl Source {
     /// Reads one finding from an event (or from one element of its list, see [`elements`]).
     pub fn read(&self, envelope: &Envelope<'_>, tree: &Node<'_>, now: Timestamp) -> Finding {
         let place_text = |text: &Text, otherwise: &str| text.get(tree).unwrap_or_else(|| otherwise.to_owned());
-        let account = pad_account(place_text(&self.account, &envelope.account));
+        let account = pad_account(&place_text(&self.account, &envelope.account));
         let region = place_text(&self.region, &envelope.region);
         let kind = self.kind.get(tree).unwrap_or_else(|| envelope.detail_type.to_string());
         let instant = |text: &Text| text.get(tree).as_deref().and_then(time::parse);
@@ -381,12 +381,12 @@ impl Signals {
     /// Names in order of time; equal times keep the event's order.
     fn read(&self, tree: &Node<'_>) -> Vec<String> {
         let signals = tree.pointer(&self.each).map_or(&[][..], Node::items);
-        let mut named: Vec<_> = signals
+        let mut timed: Vec<_> = signals
             .iter()
             .filter_map(|s| Some((s.text_at(&self.at).and_then(time::parse), cut(s.text_at(&self.name)?, 200))))
             .collect();
-        named.sort_by_key(|(at, _)| *at);
-        let mut names: Vec<String> = named.into_iter().map(|(_, name)| name).collect();
+        timed.sort_by_key(|(at, _)| *at);
+        let mut names: Vec<String> = timed.into_iter().map(|(_, name)| name).collect();
         names.dedup();
         names
     }
@@ -444,11 +444,11 @@ pub(super) fn name_pointer(fields: &mut Fields, pointer: &str) {
 }
 
 /// Some producers write the account as a number, which loses leading zeros.
-fn pad_account(account: String) -> String {
+fn pad_account(account: &str) -> String {
     if account.len() < 12 && !account.is_empty() && account.bytes().all(|b| b.is_ascii_digit()) {
         format!("{account:0>12}")
     } else {
-        cut(&account, 64)
+        cut(account, 64)
     }
 }
 

@@ -81,20 +81,20 @@ impl<'a> Written<'a> {
 pub struct Table<'a> {
     doc: &'a Written<'a>,
     path: String,
-    table: &'a DeTable<'a>,
+    keys: &'a DeTable<'a>,
     at: usize,
     known: RefCell<BTreeSet<&'static str>>,
 }
 
 impl<'a> Table<'a> {
     fn new(doc: &'a Written<'a>, path: String, table: &'a DeTable<'a>, at: usize) -> Self {
-        Self { doc, path, table, at, known: RefCell::default() }
+        Self { doc, path, keys: table, at, known: RefCell::default() }
     }
 
     /// The value of a key, if it is there.
     pub fn get(&self, key: &'static str) -> Option<Item<'a>> {
         self.known.borrow_mut().insert(key);
-        let value = self.table.get(key)?;
+        let value = self.keys.get(key)?;
         Some(Item { doc: self.doc, path: join(&self.path, key), value })
     }
 
@@ -109,7 +109,7 @@ impl<'a> Table<'a> {
 
     /// Every key with its value, where the keys are the user's own (names, ids).
     pub fn entries(&self) -> Vec<(String, Item<'a>)> {
-        self.table
+        self.keys
             .iter()
             .map(|(k, value)| {
                 let key = k.get_ref().to_string();
@@ -127,7 +127,7 @@ impl<'a> Table<'a> {
     /// Notes every key that was not asked for. Call it when all keys have been read.
     pub fn finish(self) {
         let known = self.known.borrow();
-        for (key, value) in self.table {
+        for (key, value) in self.keys {
             let name = key.get_ref().to_string();
             if known.contains(name.as_str()) {
                 continue;
@@ -286,7 +286,7 @@ fn locate(value: &Spanned<DeValue<'_>>, pointer: &str) -> (usize, usize) {
         let step = step.replace("~1", "/").replace("~0", "~");
         let next = match at.get_ref() {
             DeValue::Table(table) => table.get(step.as_str()),
-            DeValue::Array(items) => step.parse::<usize>().ok().and_then(|i| items.iter().nth(i)),
+            DeValue::Array(items) => step.parse::<usize>().ok().and_then(|i| items.get(i)),
             _ => None,
         };
         let Some(next) = next else { break };

@@ -167,14 +167,13 @@ impl<'a> Scan<'a> {
                 }
                 index.get(&name).copied()
             };
-            match known {
-                Some(at) => kept[at].1 = value,
-                None => {
-                    if kept.len() >= LINEAR_MAX {
-                        index.insert(name.clone(), kept.len());
-                    }
-                    kept.push((name, value));
+            if let Some(at) = known {
+                kept[at].1 = value;
+            } else {
+                if kept.len() >= LINEAR_MAX {
+                    index.insert(name.clone(), kept.len());
                 }
+                kept.push((name, value));
             }
             Ok(())
         })?;

@@ -7,7 +7,7 @@ use std::fmt;
 #[derive(Clone, Debug, PartialEq)]
 pub enum Verdict {
     /// A playbook claims it.
-    Claimed(Claim),
+    Claimed(Box<Claim>),
     /// An adjustment hides it: why, and until when.
     Suppressed(String),
     /// Nobody needs it: why.
