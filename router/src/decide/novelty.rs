@@ -44,6 +44,8 @@ pub fn advance(
             Novelty::Resolved
         }
         (Status::Resolved, State::Open) => Novelty::Duplicate,
+        // Said again of what is over; or the first word on a problem that was never there.
+        (Status::Resolved, State::Closed) if entry.episode > 0 => Novelty::Duplicate,
         (Status::Resolved, State::Closed) => Novelty::Resolved,
         (Status::Active, State::Open) if claim.severity > entry.severity => {
             entry.severity = claim.severity;

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::values::{
     action::{Action, Notify, NotifyMode, Remediate},
-    entry::{Card, Entry, Offer, Tally},
+    entry::{Card, Entry, Offer, State, Tally},
     finding::Finding,
     severity::Severity,
     tree::Node,
@@ -59,7 +59,8 @@ impl<'a> Facts<'a> {
             return Vec::new();
         }
         let storms = self.destinations().into_iter().map(|d| self.storm_key(d));
-        let starts = self.playbook.remediate.iter().map(|r| rails::tally_key(&r.runbook, &self.finding.account));
+        let account = rails::target(self.finding, self.claim);
+        let starts = self.playbook.remediate.iter().map(|r| rails::tally_key(&r.runbook, account));
         storms.chain(starts).collect()
     }
 
@@ -94,7 +95,7 @@ pub fn plan(facts: &Facts<'_>, entry: &mut Entry, tallies: &mut Tallies) -> Vec<
             .remediate
             .iter()
             .filter_map(|r| {
-                let key = rails::tally_key(&r.runbook, &facts.finding.account);
+                let key = rails::tally_key(&r.runbook, rails::target(facts.finding, facts.claim));
                 rails::pass(&case, r, tallies.entry(key.clone()).or_insert_with(|| Tally::new(key)))
             })
             .collect();
@@ -148,7 +149,7 @@ fn notify(facts: &Facts<'_>, entry: &Entry, tallies: &mut Tallies, destination: 
         Novelty::Duplicate => {
             let edited = entry.edited_at.or(entry.told_at);
             let due = edited.is_none_or(|at| facts.now.duration_since(at) >= EDIT_EVERY);
-            if due && own.is_some() {
+            if due && own.is_some() && entry.state == State::Open {
                 owe(NotifyMode::Update, Kind::Card, own);
             }
         }

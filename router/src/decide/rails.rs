@@ -38,6 +38,11 @@ pub struct Case<'a> {
     pub now: Timestamp,
 }
 
+/// The account that a runbook would run in: the resource's owner, which need not be the one that reports.
+pub fn target<'a>(finding: &'a Finding, claim: &'a Claim) -> &'a str {
+    claim.about.account.as_deref().unwrap_or(&finding.account)
+}
+
 /// The tally that counts a runbook's starts in an account.
 pub fn tally_key(runbook: &str, account: &str) -> String {
     format!("starts/{runbook}/{account}")
@@ -68,7 +73,7 @@ pub fn pass(case: &Case<'_>, remediate: &playbook::Remediate, starts: &mut Tally
     let token = format!("{}/{}/{}/{attempt}", case.claim.fingerprint, case.episode, remediate.runbook);
     Some(Remediate {
         runbook: remediate.runbook.clone(),
-        account: case.claim.about.account.clone().unwrap_or_else(|| case.finding.account.clone()),
+        account: target(case.finding, case.claim).to_owned(),
         region: case.finding.region.clone(),
         parameters: bound,
         mode,
@@ -82,7 +87,7 @@ pub fn pass(case: &Case<'_>, remediate: &playbook::Remediate, starts: &mut Tally
 /// The playbook's mode wins over the environment's, that over the general one; a dry run wins over all.
 fn mode(case: &Case<'_>) -> Mode {
     let rails = &case.config.remediation;
-    let environment = case.config.account(&case.finding.account).and_then(|a| a.environment.as_ref());
+    let environment = case.config.account(target(case.finding, case.claim)).and_then(|a| a.environment.as_ref());
     let mode = rails.playbooks.get(&case.playbook.name);
     let mode = mode.or_else(|| rails.environments.get(environment?)).copied().unwrap_or(rails.mode);
     let owned_by_code = case.claim.about.tags.iter().any(|(key, _)| rails.propose_tags.contains(key));
@@ -96,11 +101,12 @@ fn stop(case: &Case<'_>, remediate: &playbook::Remediate, rails: &Remediation, s
     if rails.kill_switch {
         return no("kill-switch", "the kill switch is on".to_owned());
     }
-    let Some(account) = case.config.account(&finding.account) else {
-        return no("accounts", format!("account {} is not in the account directory", finding.account));
+    let id = target(finding, case.claim);
+    let Some(account) = case.config.account(id) else {
+        return no("accounts", format!("account {id} is not in the account directory"));
     };
-    if !rails.accounts.contains(&finding.account) {
-        return no("accounts", format!("account {} is not in remediation.accounts", finding.account));
+    if !rails.accounts.iter().any(|allowed| allowed == id) {
+        return no("accounts", format!("account {id} is not in remediation.accounts"));
     }
     if !rails.regions.is_empty() && !rails.regions.contains(&finding.region) {
         return no("regions", format!("{} is not in remediation.regions", finding.region));
@@ -196,7 +202,7 @@ fn canonical(case: &Case<'_>, from: playbook::From) -> Option<String> {
         From::ResourceId => Some(about.id.clone()),
         From::ResourceArn => about.arn.clone(),
         From::ResourceName => about.name.clone().or_else(|| Some(about.id.clone())),
-        From::AccountId => Some(finding.account.clone()),
+        From::AccountId => Some(target(finding, case.claim).to_owned()),
         From::Region => Some(finding.region.clone()),
         From::ActorName => finding.actor.as_ref().map(|a| a.name.clone()),
         From::ActorId => finding.actor.as_ref().map(|a| a.id.clone()),
