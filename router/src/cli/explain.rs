@@ -2,7 +2,7 @@
 use super::{
     DONE, USAGE, WRONG,
     input::{self, Limits, Seen},
-    replay::{EventFacts, Player},
+    player::{EventFacts, Player},
     setup::Setup,
 };
 use crate::{

@@ -4,7 +4,9 @@
 pub mod check;
 pub mod explain;
 pub mod input;
+pub mod json;
 pub mod pattern;
+pub mod player;
 pub mod replay;
 pub mod setup;
 pub mod transcript;

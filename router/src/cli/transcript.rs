@@ -1,6 +1,6 @@
 //! What people read after a replay: per event what is new, what would be told where, and what would be started. A card
 //! that is edited shows only the lines that changed.
-use super::replay::Replayed;
+use super::player::Replayed;
 use crate::{
     act::router::{Performed, Told},
     decide::config::DESTINATION,

@@ -11,8 +11,20 @@ use std::{borrow::Cow, collections::HashMap};
 /// Objects with more kept fields than this look for repeated keys by hash.
 const LINEAR_MAX: usize = 32;
 
+impl<'a> Node<'a> {
+    /// Reads a text whole.
+    pub fn parse(text: &'a str) -> Result<Self, serde_json::Error> {
+        Self::parse_fields(text, Fields::ALL)
+    }
+
+    /// Reads of a text only what `fields` names. Arrays are kept at full length; their elements are pruned alike.
+    pub fn parse_fields(text: &'a str, fields: &'a Fields) -> Result<Self, serde_json::Error> {
+        Scan::new(text).read(fields)
+    }
+}
+
 /// A place in a text.
-pub(super) struct Scan<'a> {
+struct Scan<'a> {
     text: &'a str,
     at: usize,
     depth: usize,
@@ -24,12 +36,12 @@ struct Unexpected;
 type Result<T> = std::result::Result<T, Unexpected>;
 
 impl<'a> Scan<'a> {
-    pub(super) fn new(text: &'a str) -> Self {
+    fn new(text: &'a str) -> Self {
         Self { text, at: 0, depth: 0 }
     }
 
     /// Reads the text as one value, and nothing after it.
-    pub(super) fn read(mut self, fields: &'a Fields) -> std::result::Result<Node<'a>, serde_json::Error> {
+    fn read(mut self, fields: &'a Fields) -> std::result::Result<Node<'a>, serde_json::Error> {
         let node = self.value(fields).and_then(|node| {
             self.space();
             if self.at == self.text.len() { Ok(node) } else { Err(Unexpected) }

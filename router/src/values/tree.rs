@@ -3,7 +3,6 @@
 //! Most events concern nobody, so they are walked once and nearly nothing of them is kept: `Fields` says which paths the
 //! policy names, everything else is skipped without being built. Numbers keep their literal text, because EventBridge
 //! compares numbers in patterns as text (300, 300.0 and 3.0e2 are three different values).
-use super::scan::Scan;
 use std::borrow::Cow;
 
 /// Arrays and objects nested deeper than this are refused (`serde_json`'s own limit).
@@ -27,16 +26,6 @@ pub enum Node<'a> {
 }
 
 impl<'a> Node<'a> {
-    /// Reads a text whole.
-    pub fn parse(text: &'a str) -> Result<Self, serde_json::Error> {
-        Self::parse_fields(text, Fields::ALL)
-    }
-
-    /// Reads of a text only what `fields` names. Arrays are kept at full length; their elements are pruned alike.
-    pub fn parse_fields(text: &'a str, fields: &'a Fields) -> Result<Self, serde_json::Error> {
-        Scan::new(text).read(fields)
-    }
-
     /// The field of an object.
     pub fn get(&self, key: &str) -> Option<&Self> {
         match self {
