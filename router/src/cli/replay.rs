@@ -98,8 +98,7 @@ fn print_slack(out: &mut dyn Write, replayed: &Replayed<'_>) -> io::Result<()> {
     for performed in handled.findings.iter().flat_map(|f| &f.actions) {
         if let (Action::Notify(n), Some(message)) = (&performed.action, &performed.message) {
             let channel = n.destination.trim_start_matches("slack:");
-            let line =
-                json!({ "channel": channel, "mode": n.mode.as_str(), "text": message.text, "blocks": message.blocks });
+            let line = serde_json::json!({ "channel": channel, "mode": n.mode.as_str(), "text": message.text, "blocks": message.blocks });
             writeln!(out, "{line}")?;
         }
     }

@@ -33,7 +33,7 @@ struct Scan<'a> {
 /// The text is not what was expected here; `serde_json` says it better.
 struct Unexpected;
 
-type Result<T> = std::result::Result<T, Unexpected>;
+type Read<T> = Result<T, Unexpected>;
 
 impl<'a> Scan<'a> {
     fn new(text: &'a str) -> Self {
@@ -41,7 +41,7 @@ impl<'a> Scan<'a> {
     }
 
     /// Reads the text as one value, and nothing after it.
-    fn read(mut self, fields: &'a Fields) -> std::result::Result<Node<'a>, serde_json::Error> {
+    fn read(mut self, fields: &'a Fields) -> Result<Node<'a>, serde_json::Error> {
         let node = self.value(fields).and_then(|node| {
             self.space();
             if self.at == self.text.len() { Ok(node) } else { Err(Unexpected) }
@@ -70,12 +70,12 @@ impl<'a> Scan<'a> {
     }
 
     /// The next byte that is not white space.
-    fn peek(&mut self) -> Result<u8> {
+    fn peek(&mut self) -> Read<u8> {
         self.space();
         self.byte().ok_or(Unexpected)
     }
 
-    fn expect(&mut self, byte: u8) -> Result<()> {
+    fn expect(&mut self, byte: u8) -> Read<()> {
         if self.peek()? == byte {
             self.at += 1;
             Ok(())
@@ -84,7 +84,7 @@ impl<'a> Scan<'a> {
         }
     }
 
-    fn value(&mut self, fields: &'a Fields) -> Result<Node<'a>> {
+    fn value(&mut self, fields: &'a Fields) -> Read<Node<'a>> {
         Ok(match self.peek()? {
             b'"' => Node::String(self.string()?),
             b'{' => self.nested(|scan| scan.object(fields))?,
@@ -97,7 +97,7 @@ impl<'a> Scan<'a> {
     }
 
     /// Passes over a value; it must be JSON all the same.
-    fn skip(&mut self) -> Result<()> {
+    fn skip(&mut self) -> Read<()> {
         match self.peek()? {
             b'"' => self.raw_string().map(|_| ()),
             b'{' => self.nested(|scan| {
@@ -116,7 +116,7 @@ impl<'a> Scan<'a> {
         }
     }
 
-    fn nested<T>(&mut self, read: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+    fn nested<T>(&mut self, read: impl FnOnce(&mut Self) -> Read<T>) -> Read<T> {
         self.depth += 1;
         if self.depth > DEPTH_MAX {
             return Err(Unexpected);
@@ -128,7 +128,7 @@ impl<'a> Scan<'a> {
     }
 
     /// The items of a container up to its end, commas between them.
-    fn items(&mut self, end: u8, mut each: impl FnMut(&mut Self) -> Result<()>) -> Result<()> {
+    fn items(&mut self, end: u8, mut each: impl FnMut(&mut Self) -> Read<()>) -> Read<()> {
         if self.peek()? == end {
             self.at += 1;
             return Ok(());
@@ -146,7 +146,7 @@ impl<'a> Scan<'a> {
         }
     }
 
-    fn array(&mut self, fields: &'a Fields) -> Result<Node<'a>> {
+    fn array(&mut self, fields: &'a Fields) -> Read<Node<'a>> {
         let mut items = Vec::new();
         self.items(b']', |scan| {
             items.push(scan.value(fields)?);
@@ -155,7 +155,7 @@ impl<'a> Scan<'a> {
         Ok(Node::Array(items))
     }
 
-    fn object(&mut self, fields: &'a Fields) -> Result<Node<'a>> {
+    fn object(&mut self, fields: &'a Fields) -> Read<Node<'a>> {
         let mut kept: Vec<(Cow<'a, str>, Node<'a>)> = Vec::new();
         let mut index: HashMap<Cow<'a, str>, usize> = HashMap::new();
         self.items(b'}', |scan| {
@@ -192,7 +192,7 @@ impl<'a> Scan<'a> {
         Ok(Node::Object(kept))
     }
 
-    fn word<T>(&mut self, word: &str, value: T) -> Result<T> {
+    fn word<T>(&mut self, word: &str, value: T) -> Read<T> {
         if self.text[self.at..].starts_with(word) {
             self.at += word.len();
             Ok(value)
@@ -202,7 +202,7 @@ impl<'a> Scan<'a> {
     }
 
     /// The literal of a number: `-? (0 | [1-9][0-9]*) (\.[0-9]+)? ([eE][+-]?[0-9]+)?`
-    fn number(&mut self) -> Result<&'a str> {
+    fn number(&mut self) -> Read<&'a str> {
         let start = self.at;
         if self.byte() == Some(b'-') {
             self.at += 1;
@@ -226,7 +226,7 @@ impl<'a> Scan<'a> {
         Ok(&self.text[start..self.at])
     }
 
-    fn digits(&mut self) -> Result<()> {
+    fn digits(&mut self) -> Read<()> {
         let start = self.at;
         while self.byte().is_some_and(|b| b.is_ascii_digit()) {
             self.at += 1;
@@ -234,7 +234,7 @@ impl<'a> Scan<'a> {
         if self.at > start { Ok(()) } else { Err(Unexpected) }
     }
 
-    fn string(&mut self) -> Result<Cow<'a, str>> {
+    fn string(&mut self) -> Read<Cow<'a, str>> {
         let (raw, escaped) = self.raw_string()?;
         if escaped {
             serde_json::from_str(raw).map(Cow::Owned).map_err(|_| Unexpected)
@@ -244,7 +244,7 @@ impl<'a> Scan<'a> {
     }
 
     /// A string with its quotes, and whether anything in it is escaped (then its escapes have been checked).
-    fn raw_string(&mut self) -> Result<(&'a str, bool)> {
+    fn raw_string(&mut self) -> Read<(&'a str, bool)> {
         let start = self.at;
         if self.byte() != Some(b'"') {
             return Err(Unexpected);
