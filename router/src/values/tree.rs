@@ -25,7 +25,7 @@ pub enum Node<'a> {
     Object(Vec<(Cow<'a, str>, Node<'a>)>),
 }
 
-impl<'a> Node<'a> {
+impl Node<'_> {
     /// The field of an object.
     pub fn get(&self, key: &str) -> Option<&Self> {
         match self {
