@@ -36,6 +36,47 @@ pub struct Args {
     /// The event has not happened: decide as if it came now.
     #[arg(long)]
     would: bool,
+    /// What to print.
+    #[arg(long, value_enum, default_value = "text")]
+    format: Format,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    /// For people.
+    Text,
+    /// One JSON object per event: its input and the steps in order.
+    Json,
+}
+
+/// The steps of a decision, in order: what was looked at, and what came of it.
+#[derive(Default)]
+struct Steps(Vec<(&'static str, String)>);
+
+impl Steps {
+    fn add(&mut self, name: &'static str, text: impl Into<String>) {
+        self.0.push((name, text.into()));
+    }
+
+    fn print(&self, out: &mut dyn Write, format: Format, path: &str, index: usize) -> io::Result<()> {
+        if format == Format::Json {
+            let steps: Vec<_> =
+                self.0.iter().map(|(name, text)| serde_json::json!({ "step": name, "text": text })).collect();
+            return writeln!(
+                out,
+                "{}",
+                serde_json::json!({ "input": { "path": path, "index": index }, "steps": steps })
+            );
+        }
+        writeln!(out, "{BOLD}{path} #{index}{BOLD:#}")?;
+        let mut last = "";
+        for (name, text) in &self.0 {
+            // A step that goes on is not named again.
+            writeln!(out, "  {:<9} {text}", if *name == last && *name != "plan" { "" } else { name })?;
+            last = name;
+        }
+        Ok(())
+    }
 }
 
 /// Runs the command.
@@ -67,23 +108,22 @@ fn try_run(args: &Args, setup: &Setup) -> io::Result<u8> {
     let _ = input::read(std::slice::from_ref(&args.event), &mut stdin, &limits, &mut |seen| {
         let Seen::Event { path, index, body } = seen else { return ControlFlow::Continue(()) };
         let mut explain = |event: Option<(&EventFacts, &Envelope<'_>)>, result: Result<&Handled, &str>| {
-            failed = std::mem::replace(&mut failed, Ok(())).and_then(|()| match (event, result) {
-                (Some((facts, envelope)), Ok(handled)) => {
-                    writeln!(out, "{BOLD}{path} #{index}{BOLD:#}")?;
-                    explain(&mut out, &setup.policy, facts, envelope, handled)
-                }
+            let mut steps = Steps::default();
+            match (event, result) {
+                (Some((facts, envelope)), Ok(handled)) => explain(&mut steps, &setup.policy, facts, envelope, handled),
                 (_, Err(reason)) => {
                     code = WRONG;
-                    writeln!(out, "{BOLD}{path} #{index}{BOLD:#}")?;
-                    step(&mut out, "carrier", &format!("refused: {reason}"))?;
-                    step(
-                        &mut out,
+                    steps.add("carrier", format!("refused: {reason}"));
+                    steps.add(
                         "message",
                         "reject: it stays in the queue until the redrive policy takes it to the dead-letter queue",
-                    )
+                    );
                 }
-                (None, Ok(_)) => Ok(()),
-            });
+                (None, Ok(_)) => {}
+            }
+            if failed.is_ok() {
+                failed = steps.print(&mut out, args.format, path, index);
+            }
         };
         match body {
             Ok(text) => player.play(&text, &mut explain),
@@ -95,123 +135,92 @@ fn try_run(args: &Args, setup: &Setup) -> io::Result<u8> {
     Ok(code)
 }
 
-fn step(out: &mut dyn Write, name: &str, text: &str) -> io::Result<()> {
-    writeln!(out, "  {name:<9} {text}")
-}
-
-fn explain(
-    out: &mut dyn Write,
-    policy: &Policy,
-    facts: &EventFacts,
-    envelope: &Envelope<'_>,
-    handled: &Handled,
-) -> io::Result<()> {
+fn explain(steps: &mut Steps, policy: &Policy, facts: &EventFacts, envelope: &Envelope<'_>, handled: &Handled) {
     let time = facts.time.map_or_else(|| "no time".to_owned(), |t| t.to_string());
-    step(
-        out,
-        "event",
-        &format!(
-            "{} {:?} of {} in {}/{}, {time}",
-            facts.source, facts.detail_type, facts.id, facts.account, facts.region
-        ),
-    )?;
+    let EventFacts { id, source, detail_type, account, region, .. } = facts;
+    steps.add("event", format!("{source} {detail_type:?} of {id} in {account}/{region}, {time}"));
     if let Some(replay) = &envelope.replay {
-        step(out, "", &format!("sent again by the archive replay {replay:?}: labelled, never remediated"))?;
+        steps.add("event", format!("sent again by the archive replay {replay:?}: labelled, never remediated"));
     }
-    let sources = policy.sources_of(&envelope.tree);
-    if let Some(source) = sources.first() {
-        step(out, "source", &format!("router/sources/{source}.toml reads it"))?;
+    if let Some(source) = policy.sources_of(&envelope.tree).first() {
+        steps.add("source", format!("{source} reads it"));
     }
     if let Some(reason) = &handled.ignored {
-        step(out, "verdict", &format!("ignored: {reason}"))?;
-        return step(out, "message", "ack");
+        steps.add("verdict", format!("ignored: {reason}"));
     }
-    for (i, told) in handled.findings.iter().enumerate() {
-        if handled.findings.len() > 1 {
-            writeln!(out, "  {BOLD}finding {} of {}{BOLD:#}", i + 1, handled.findings.len())?;
-        }
-        explain_finding(out, policy, told)?;
+    for told in &handled.findings {
+        explain_finding(steps, policy, told);
     }
-    step(out, "message", handled.disposition().as_str())
+    steps.add("message", handled.disposition().as_str());
 }
 
-fn explain_finding(out: &mut dyn Write, policy: &Policy, told: &Told) -> io::Result<()> {
+fn explain_finding(steps: &mut Steps, policy: &Policy, told: &Told) {
     let f = &told.finding;
     let status = if f.status == Status::Active { "active" } else { "resolved" };
-    step(out, "finding", &format!("{} by {}, severity {}, {}", f.kind, f.reporter, f.severity, status))?;
-    step(out, "", &format!("id {}, revision {}", f.id, f.revision))?;
+    steps.add("finding", format!("{} by {}, severity {}, {status}", f.kind, f.reporter, f.severity));
+    steps.add("finding", format!("id {}, revision {}", f.id, f.revision));
     for r in &f.resources {
-        step(
-            out,
-            "resource",
-            &format!("{} {} in {}/{}", r.kind, r.id, r.account.as_deref().unwrap_or(&f.account), f.region),
-        )?;
+        let account = r.account.as_deref().unwrap_or(&f.account);
+        steps.add("resource", format!("{} {} in {account}/{}", r.kind, r.id, f.region));
     }
     if let Some(actor) = &f.actor {
-        step(out, "actor", &format!("{} ({})", actor.name, actor.id))?;
+        steps.add("actor", format!("{} ({})", actor.name, actor.id));
     }
     let claim = match &told.verdict {
         Verdict::Claimed(claim) => claim,
-        Verdict::Suppressed(why) => return step(out, "verdict", &format!("suppressed: {why}")),
-        Verdict::Ignored(why) => return step(out, "verdict", &format!("ignored: {why}")),
+        Verdict::Suppressed(why) => return steps.add("verdict", format!("suppressed: {why}")),
+        Verdict::Ignored(why) => return steps.add("verdict", format!("ignored: {why}")),
     };
-    explain_claim(out, policy, told, claim)?;
+    explain_claim(steps, policy, told, claim);
     let (before, after) = &told.entries;
-    step(out, "ledger", &known(before.as_ref()))?;
+    steps.add("ledger", known(before.as_ref()));
     if let Some(novelty) = told.novelty {
         let playbook = &policy.playbooks[claim.playbook];
-        step(out, "novelty", &format!("{novelty}: {}", because(novelty, before.as_ref(), f, playbook)))?;
+        steps.add("novelty", format!("{novelty}: {}", because(novelty, before.as_ref(), f, playbook)));
     }
     if told.actions.is_empty() {
-        step(out, "plan", "nothing is owed")?;
+        steps.add("plan", "nothing is owed");
     }
     for performed in &told.actions {
-        let text = match &performed.action {
-            Action::Notify(n) => format!("{} to {} ({:?})", n.mode.as_str(), n.destination, n.kind).to_lowercase(),
-            Action::Remediate(r) => {
-                let stopped = r
-                    .stopped
-                    .as_ref()
-                    .map(|s| format!(", stopped by the rail {:?}: {}", s.rail, s.reason))
-                    .unwrap_or_default();
-                let starts = if r.mode == Mode::Automatic && r.stopped.is_none() { " and started" } else { "" };
-                format!(
-                    "runbook {} in {}/{}: mode {}{starts}{stopped}",
-                    r.runbook,
-                    r.account,
-                    r.region,
-                    r.mode.as_str()
-                )
-            }
-        };
-        step(out, "plan", &text)?;
+        steps.add("plan", action(&performed.action));
     }
     if let Some(entry) = after {
-        step(out, "recorded", &format!("episode {}, {}, seen by {}", entry.episode, state(entry), reporters(entry)))?;
+        steps.add("recorded", format!("episode {}, {}, seen by {}", entry.episode, state(entry), reporters(entry)));
     }
-    told.error.as_ref().map_or(Ok(()), |error| step(out, "wrong", error))
+    if let Some(error) = &told.error {
+        steps.add("wrong", error);
+    }
 }
 
-fn explain_claim(out: &mut dyn Write, policy: &Policy, told: &Told, claim: &Claim) -> io::Result<()> {
+fn action(action: &Action) -> String {
+    match action {
+        Action::Notify(n) => format!("{} to {} ({:?})", n.mode.as_str(), n.destination, n.kind).to_lowercase(),
+        Action::Remediate(r) => {
+            let then = match &r.stopped {
+                Some(stop) => format!("stopped by the rail {:?}: {}", stop.rail, stop.reason),
+                None if r.mode == Mode::Automatic => "started".to_owned(),
+                None => format!("mode {}", r.mode.as_str()),
+            };
+            format!("runbook {} in {}/{}: {then}", r.runbook, r.account, r.region)
+        }
+    }
+}
+
+fn explain_claim(steps: &mut Steps, policy: &Policy, told: &Told, claim: &Claim) {
     let playbook = &policy.playbooks[claim.playbook];
     let why = match (&playbook.when, claim.also.is_empty()) {
         (None, _) => "nobody else claims it".to_owned(),
         (Some(_), true) => "the only one that claims it".to_owned(),
         (Some(_), false) => format!("the most severe, then most specific; also {}", told.also.join(", ")),
     };
-    step(out, "playbook", &format!("{}: {} ({why})", playbook.name, playbook.summary))?;
+    steps.add("playbook", format!("{}: {} ({why})", playbook.name, playbook.summary));
     let notes = claim.notes.iter().fold(String::new(), |all, note| all + "; " + note);
     let from = if playbook.severity.is_some() { "the playbook's" } else { "the reporter's own" };
-    step(out, "severity", &format!("{} ({from}{})", claim.severity, notes))?;
+    steps.add("severity", format!("{} ({from}{notes})", claim.severity));
+    let (about, account) = (&claim.about, &told.finding.account);
     let region = claim.region.as_deref().unwrap_or("no Region, the resource is global");
-    step(
-        out,
-        "problem",
-        &format!(
-            "{} of {} {} in {}, {region}: fingerprint {}",
-            claim.weakness, claim.about.kind, claim.about.id, told.finding.account, claim.fingerprint
-        ),
-    )
+    steps.add("problem", format!("{} of {} {} in {account}, {region}", claim.weakness, about.kind, about.id));
+    steps.add("problem", format!("fingerprint {}", claim.fingerprint));
 }
 
 fn state(entry: &Entry) -> String {
