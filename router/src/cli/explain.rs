@@ -16,6 +16,7 @@ use crate::{
     },
 };
 use anstyle::Style;
+use findings_formatters::escape::clean;
 use jiff::Timestamp;
 use std::{
     io::{self, Write},
@@ -54,8 +55,9 @@ enum Format {
 struct Steps(Vec<(&'static str, String)>);
 
 impl Steps {
-    fn add(&mut self, name: &'static str, text: impl Into<String>) {
-        self.0.push((name, text.into()));
+    /// Much of the text is the event's own: control characters must not reach a terminal.
+    fn add(&mut self, name: &'static str, text: impl AsRef<str>) {
+        self.0.push((name, clean(text.as_ref())));
     }
 
     fn print(&self, out: &mut dyn Write, format: Format, path: &str, index: usize) -> io::Result<()> {

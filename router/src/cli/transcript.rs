@@ -11,6 +11,7 @@ use crate::{
     },
 };
 use anstyle::{AnsiColor, Style};
+use findings_formatters::escape::clean;
 use std::{
     collections::{BTreeMap, HashMap},
     io::{self, Write},
@@ -50,13 +51,13 @@ impl Transcript {
         match replayed.result {
             Err(reason) => {
                 self.refused += 1;
-                writeln!(out, "\n  {RED}refused{RED:#}: {reason}")
+                writeln!(out, "\n  {RED}refused{RED:#}: {}", clean(reason))
             }
             Ok(handled) => {
                 writeln!(out)?;
                 if let Some(reason) = &handled.ignored {
                     self.ignored += 1;
-                    writeln!(out, "  {DIM}ignored: {reason}{DIM:#}")?;
+                    writeln!(out, "  {DIM}ignored: {}{DIM:#}", clean(reason))?;
                 }
                 handled.findings.iter().try_for_each(|told| self.told(out, told))
             }
@@ -67,11 +68,11 @@ impl Transcript {
         match &told.verdict {
             Verdict::Ignored(why) => {
                 self.ignored += 1;
-                writeln!(out, "  {DIM}ignored: {why}{DIM:#}")?;
+                writeln!(out, "  {DIM}ignored: {}{DIM:#}", clean(why))?;
             }
             Verdict::Suppressed(why) => {
                 self.suppressed += 1;
-                writeln!(out, "  suppressed: {why}")?;
+                writeln!(out, "  suppressed: {}", clean(why))?;
             }
             Verdict::Claimed(claim) => {
                 let novelty = told.novelty.map_or("not recorded", Novelty::as_str);
@@ -94,7 +95,7 @@ impl Transcript {
                 }
             }
         }
-        told.error.as_ref().map_or(Ok(()), |error| writeln!(out, "  {RED}wrong{RED:#}: {error}"))
+        told.error.as_ref().map_or(Ok(()), |error| writeln!(out, "  {RED}wrong{RED:#}: {}", clean(error)))
     }
 
     fn action(&mut self, out: &mut dyn Write, performed: &Performed, fingerprint: &str) -> io::Result<()> {
@@ -126,7 +127,7 @@ impl Transcript {
             Action::Remediate(r) => {
                 self.runbooks += 1;
                 let how = match (&r.stopped, r.mode) {
-                    (Some(stop), _) => format!("stopped by the rail {:?}: {}", stop.rail, stop.reason),
+                    (Some(stop), _) => format!("stopped by the rail {:?}: {}", stop.rail, clean(&stop.reason)),
                     (None, Mode::Automatic) => "start".to_owned(),
                     (None, Mode::Approve) => "start after approval".to_owned(),
                     (None, Mode::Propose | Mode::Off) => "propose".to_owned(),
@@ -135,12 +136,12 @@ impl Transcript {
                     out,
                     "  runbook {BOLD}{}{BOLD:#} in {}/{} ({}): {how}",
                     r.runbook,
-                    r.account,
-                    r.region,
+                    clean(&r.account),
+                    clean(&r.region),
                     r.effect.as_str()
                 )?;
                 for (name, values) in &r.parameters {
-                    writeln!(out, "    {DIM}│{DIM:#} {name} = {}", values.join(", "))?;
+                    writeln!(out, "    {DIM}│{DIM:#} {name} = {}", clean(&values.join(", ")))?;
                 }
             }
         }
