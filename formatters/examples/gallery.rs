@@ -1,7 +1,9 @@
 //! Every card in both languages as one HTML page that resembles Slack, to be looked at in a browser:
-//! `cargo run -p findings-formatters --example gallery > cards.html`. Pass `en` or `ja` for one language only.
+//! `cargo run -p findings-formatters --example gallery > cards.html`. Pass `en` or `ja` for one language only, or `-` to
+//! show messages from standard input, one JSON object with `text` and `blocks` on each line, instead of the samples.
 #![expect(clippy::print_stdout, reason = "the page is the output")]
 use std::fmt::Write as _;
+use std::io::BufRead as _;
 
 use findings_formatters::{Formatter, Kind, Locale, Message, View, sample, terminal};
 use serde_json::Value;
@@ -24,6 +26,9 @@ fn main() {
         }
     };
     println!("<!doctype html><meta charset=utf-8><style>{STYLE}</style>");
+    if only.as_deref() == Some("-") {
+        return from_stdin();
+    }
     for (locale, name) in [(Locale::En, "en"), (Locale::Ja, "ja")] {
         if only.as_deref().is_some_and(|only| only != name) {
             continue;
@@ -34,6 +39,19 @@ fn main() {
                 Err(error) => println!("<h2>{name} · {title}</h2><pre>{error}</pre>"),
             }
         }
+    }
+}
+
+/// The messages of `findings-router replay --format slack`, with what becomes of each (`post`, `thread`, `update`, …).
+fn from_stdin() {
+    for (at, line) in std::io::stdin().lock().lines().map_while(Result::ok).enumerate() {
+        let Ok(mut read) = serde_json::from_str::<Value>(&line) else {
+            println!("<h2>line {}</h2><pre>not JSON</pre>", at + 1);
+            continue;
+        };
+        let text = read["text"].as_str().unwrap_or_default().to_owned();
+        let message = Message { text, blocks: read["blocks"].take() };
+        println!("<h2>{} · {}</h2>{}", at + 1, read["mode"].as_str().unwrap_or("message"), html(&message));
     }
 }
 

@@ -49,6 +49,10 @@ const SHIPPED: &[(&str, &str)] = shipped![
     "slack/parts/place.json",
     "slack/parts/exercise.json",
     "slack/parts/remediation.json",
+    "slack/parts/who.json",
+    "slack/parts/when.json",
+    "slack/parts/footer.json",
+    "slack/parts/storm-title.json",
 ];
 
 impl Kind {

@@ -17,7 +17,7 @@ pub fn full(kind: Kind, locale: Locale) -> View {
         title: words("web-01 is mining cryptocurrency", "web-01 が暗号資産をマイニングしています"),
         why: words(
             "Usually a stolen key or an exposed service. The bill and the foothold grow by the hour.",
-            "多くは漏えいしたキーか公開されたサービスが原因です。時間とともに請求額と侵害範囲が広がります。",
+            "多くは漏洩したキーか公開されたサービスが原因です。時間とともに請求額と侵害範囲が広がります。",
         ),
         next: vec![
             words("Isolate the instance", "インスタンスを隔離する"),
