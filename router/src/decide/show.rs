@@ -8,8 +8,8 @@ use crate::values::{
     verdict::{Claim, Novelty},
 };
 use findings_formatters::{
-    Texts,
-    view::{AccountView, ActorView, Kind, RemediationView, ReporterView, ResourceView, StormView, View},
+    Texts, escape,
+    view::{AccountView, ActorView, Kind, Locale, RemediationView, ReporterView, ResourceView, StormView, View},
 };
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -20,7 +20,7 @@ pub fn context(config: &Config, finding: &Finding, claim: &Claim, event: &Value)
     let about = &claim.about;
     json!({
         "resource": {
-            "type": about.kind, "id": about.id, "name": about.name.as_deref().unwrap_or(&about.id),
+            "type": about.kind, "id": about.id, "name": name(about),
             "arn": about.arn.as_deref().unwrap_or(&about.id), "account": about.account.as_deref().unwrap_or(&finding.account),
         },
         "actor": finding.actor.as_ref().map(|a| json!({
@@ -29,11 +29,16 @@ pub fn context(config: &Config, finding: &Finding, claim: &Claim, event: &Value)
         "account": { "id": finding.account, "name": known.unwrap_or(&finding.account) },
         "region": finding.region,
         "finding": {
-            "type": finding.kind, "title": finding.title, "description": finding.description,
+            "type": finding.kind, "title": finding.title.trim_end_matches('.'), "description": finding.description,
             "severity": claim.severity.as_str(), "reporter": finding.reporter, "count": finding.count,
         },
         "detail": event.get("detail").cloned().unwrap_or(Value::Null),
     })
+}
+
+/// What people call a resource; its id where the name is missing or cannot be seen.
+fn name(resource: &Resource) -> &str {
+    resource.name.as_deref().filter(|n| !escape::clean(n).is_empty()).unwrap_or(&resource.id)
 }
 
 /// A context with every name that a text can use, to try texts on.
@@ -100,9 +105,16 @@ pub fn shown(
     let (finding, claim) = (facts.finding, facts.claim);
     let locale = facts.config.locale;
     let mut mistakes = Vec::new();
+    // A text about an act may name whoever did it without asking; a record may not say who that was.
+    let mut nameless = context.clone();
+    nameless["actor"] =
+        json!({ "kind": "unknown", "id": "", "name": nobody(locale), "account": null, "source_ip": null });
     let mut rendered = facts.playbook.texts(locale).named().into_iter().map(|(key, text)| {
         let name = facts.playbook.text_name(locale, &key);
-        texts.render(&name, text, context).map_err(|e| mistakes.push(e.to_string())).ok()
+        let rendered = texts.render(&name, text, context);
+        let rendered =
+            if finding.actor.is_none() { rendered.or_else(|_| texts.render(&name, text, &nameless)) } else { rendered };
+        rendered.map_err(|e| mistakes.push(e.to_string())).ok()
     });
     let title = rendered.next().flatten();
     let why = rendered.next().flatten();
@@ -120,6 +132,13 @@ pub fn shown(
         exercise: finding.exercise.map(|e| format!("{e:?}").to_lowercase()),
     };
     (shown, mistakes)
+}
+
+fn nobody(locale: Locale) -> &'static str {
+    match locale {
+        Locale::En => "somebody",
+        Locale::Ja => "何者か",
+    }
 }
 
 /// The view of an entry's card, as it stands.
@@ -167,7 +186,7 @@ pub fn view(
         resource: ResourceView {
             kind: entry.resource.kind.to_string(),
             id: entry.resource.id.clone(),
-            name: entry.resource.name.clone().unwrap_or_else(|| entry.resource.id.clone()),
+            name: name(&entry.resource).to_owned(),
             link: identity::console_link(&entry.resource, &entry.account, region.unwrap_or("us-east-1")),
         },
         more_resources: shown.more_resources,
