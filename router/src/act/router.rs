@@ -13,7 +13,7 @@ use crate::{
     },
     values::{
         action::{Action, Disposition, Mode, Notify, NotifyMode, Outcome, Posted, Remediate},
-        entry::{Card, Entry, HISTORY_MAX, History, Owed, Tally, push_bounded},
+        entry::{Card, Entry, HISTORY_MAX, History, OWED_MAX, Owed, Tally, push_bounded},
         finding::Finding,
         verdict::{Claim, Novelty, Verdict},
     },
@@ -204,7 +204,8 @@ impl<L: Ledger, M: Messenger, R: Remediator> Router<'_, L, M, R> {
             entry.shown = Some(shown);
             mistakes = wrong;
         }
-        let done = entry.owed.take().map(|o| o.done).unwrap_or_default();
+        let at = entry.owed.iter().position(|o| o.is_of(finding));
+        let done = at.map(|at| entry.owed.remove(at).done).unwrap_or_default();
         let owed: Vec<Action> = actions.into_iter().filter(|a| !done.contains(&a.key())).collect();
         let story = Story { before: before.as_ref(), novelty, now };
         let performed = self.perform(owed, &mut entry, &mut tallies, &story, &mut mistakes).await;
@@ -375,12 +376,13 @@ fn record(
     if performed.iter().any(|p| matches!(p.outcome, Outcome::Later(..))) {
         let settled = performed.iter().filter(|p| !matches!(p.outcome, Outcome::Later(..)));
         done.extend(settled.map(|p| p.action.key()));
-        entry.owed = Some(Owed {
+        let owed = Owed {
             reporter: finding.reporter.clone(),
             id: finding.id.clone(),
             revision: finding.revision,
             novelty: story.novelty,
             done,
-        });
+        };
+        push_bounded(&mut entry.owed, owed, OWED_MAX);
     }
 }

@@ -112,6 +112,8 @@ fn notify(facts: &Facts<'_>, entry: &Entry, tallies: &mut Tallies, destination: 
     };
     let own = card.filter(|c| !c.storm);
     match facts.novelty {
+        // Tried again after a failure, and a later occurrence has posted the card meanwhile.
+        Novelty::New | Novelty::Reopened if own.is_some() => {}
         Novelty::New | Novelty::Reopened => {
             let key = facts.storm_key(destination);
             let tally = tallies.entry(key.clone()).or_insert_with(|| Tally::new(key));
