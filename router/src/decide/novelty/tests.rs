@@ -332,7 +332,8 @@ fn an_episode_counts_its_own() {
     assert_eq!(entry.closed_at, None);
 
     let threshold = Timing { threshold: Some((3, SignedDuration::from_mins(10))), ..timing() };
-    let story = "1m trail/1 act high => below-threshold\n0 trail/2 act high => below-threshold\n2m trail/3 act high => new";
+    let story =
+        "1m trail/1 act high => below-threshold\n0 trail/2 act high => below-threshold\n2m trail/3 act high => new";
     let entry = check("What was counted towards the threshold belongs to the episode.", threshold, story);
     assert_eq!(count(&entry), pairs(&[("trail", 3)]));
     assert_eq!((entry.first_seen, entry.window.len()), (at(0), 0));
@@ -357,7 +358,12 @@ fn an_opening_begins_a_new_page() {
         undo: false,
     };
     let rows = [
-        ("Back within the memory: the old card is kept as the previous one.", 3_600, Novelty::Reopened, vec![card.clone()]),
+        (
+            "Back within the memory: the old card is kept as the previous one.",
+            3_600,
+            Novelty::Reopened,
+            vec![card.clone()],
+        ),
         ("New after it: the old card is forgotten.", 200_000, Novelty::New, Vec::new()),
     ];
     for (sentence, later, novelty, previous) in rows {
