@@ -10,7 +10,10 @@ use crate::{
     testing::at,
 };
 use findings_formatters::Message;
-use std::sync::Mutex;
+use std::sync::{LazyLock, Mutex};
+
+static FORMATTER: LazyLock<Formatter> = LazyLock::new(|| Formatter::new([]).unwrap());
+static TEXTS: LazyLock<Texts> = LazyLock::new(|| Texts::new([]).unwrap());
 
 const CONTAIN: &str = "
 summary = 'A test'
@@ -178,9 +181,8 @@ fn event(instance: u32, second: i64, severity: &str, archived: bool) -> String {
 }
 
 fn deliver(policy: &Policy, world: &World, text: &str, now: i64) -> Told {
-    let (formatter, texts) = (Formatter::new([]).unwrap(), Texts::new([]).unwrap());
     let router =
-        Router { policy, formatter: &formatter, texts: &texts, ledger: world, messenger: world, remediator: world };
+        Router { policy, formatter: &FORMATTER, texts: &TEXTS, ledger: world, messenger: world, remediator: world };
     let Opened::Event(envelope) = open(text, policy.fields()) else { panic!("{text}") };
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime.block_on(router.handle(envelope, at(now))).findings.remove(0)
@@ -397,10 +399,9 @@ fn somebody_who_always_writes_first_makes_it_retry() {
         }
     }
     let (policy, world) = (policy(), World::default());
-    let (formatter, texts) = (Formatter::new([]).unwrap(), Texts::new([]).unwrap());
     let ledger = Busy(MemoryLedger::default());
     let router =
-        Router { policy: &policy, formatter: &formatter, texts: &texts, ledger, messenger: &world, remediator: &world };
+        Router { policy: &policy, formatter: &FORMATTER, texts: &TEXTS, ledger, messenger: &world, remediator: &world };
     let text = event(1, 0, "5", false);
     let Opened::Event(envelope) = open(&text, policy.fields()) else { panic!() };
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
