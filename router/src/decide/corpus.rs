@@ -54,6 +54,10 @@ fn events(policy: &Policy) -> Vec<(String, String)> {
         } else {
             text = String::from_utf8(bytes).unwrap();
         }
+        if name.ends_with(".jsonl") {
+            events.extend(text.lines().map(|line| (name.clone(), line.to_owned())));
+            continue;
+        }
         match open(&text, policy.fields()) {
             Opened::Event(_) => events.push((name, text)),
             Opened::Many(texts) => events.extend(texts.into_iter().flatten().map(|t| (name.clone(), t))),
@@ -77,7 +81,11 @@ fn each_judged(policy: &Policy, events: &[(String, String)], mut each: impl FnMu
 #[test]
 fn every_source_has_a_fixture_and_every_pointer_of_it_resolves_in_some() {
     /// Pointers that no fixture has, each with its reason.
-    const ABSENT: [(&str, &str, &str); 0] = [];
+    const ABSENT: [(&str, &str, &str); 1] = [(
+        "security-hub-action",
+        "/detail/findings/0/ProductFields/ControlId",
+        "only where consolidated controls are off; the fixture of it is of the imported findings",
+    )];
     let policy = policy();
     let events = events(&policy);
     let mut seen: BTreeMap<&str, Vec<Node<'_>>> = BTreeMap::new();
@@ -98,7 +106,11 @@ fn every_source_has_a_fixture_and_every_pointer_of_it_resolves_in_some() {
             });
             let excused = ABSENT.iter().any(|(s, p, _)| (*s, *p) == (source.name.as_str(), pointer));
             if resolves == excused {
-                missing.push(format!("{} {pointer}{}", source.name, if excused { " (resolves after all)" } else { "" }));
+                missing.push(format!(
+                    "{} {pointer}{}",
+                    source.name,
+                    if excused { " (resolves after all)" } else { "" }
+                ));
             }
         }
     }
@@ -180,7 +192,9 @@ fn the_playbooks_are_whole_and_distinct() {
         assert!(!playbook.tell.next.is_empty(), "{name}: says what to do");
         assert!(ja.title != playbook.tell.title && ja.why != playbook.tell.why || playbook.when.is_none(), "{name}");
         if let Some(weakness) = &playbook.weakness {
-            let kebab = weakness.split('-').all(|w| !w.is_empty() && w.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit()));
+            let kebab = weakness
+                .split('-')
+                .all(|w| !w.is_empty() && w.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit()));
             assert!(kebab, "{name}: {weakness}");
         }
         if let Some(when) = &playbook.when {

@@ -11,14 +11,7 @@ fn with_no_file_nothing_is_automatic_and_everything_goes_to_one_channel() {
 }
 
 fn seen<'a>(tree: &'a Node<'a>, known: Option<&'a Account>) -> Seen<'a> {
-    Seen {
-        severity: Severity::High,
-        reporter: "guardduty",
-        account: "111122223333",
-        known,
-        playbook: "mining",
-        tree,
-    }
+    Seen { severity: Severity::High, reporter: "guardduty", account: "111122223333", known, playbook: "mining", tree }
 }
 
 #[test]
@@ -57,10 +50,22 @@ fn the_first_route_takes_it_unless_it_says_continue() {
     let route = |more: &str| format!("[[route]]\n{more}\n");
     let rows = [
         ("The first.", route("to = 'slack:#a'") + &route("to = 'slack:#b'"), vec!["slack:#a"]),
-        ("Going on.", route("to = 'slack:#a'\ncontinue = true") + &route("to = 'slack:#b'"), vec!["slack:#a", "slack:#b"]),
-        ("Each channel once.", route("to = ['slack:#a', 'slack:#a']\ncontinue = true") + &route("to = 'slack:#a'"), vec!["slack:#a"]),
+        (
+            "Going on.",
+            route("to = 'slack:#a'\ncontinue = true") + &route("to = 'slack:#b'"),
+            vec!["slack:#a", "slack:#b"],
+        ),
+        (
+            "Each channel once.",
+            route("to = ['slack:#a', 'slack:#a']\ncontinue = true") + &route("to = 'slack:#a'"),
+            vec!["slack:#a"],
+        ),
         ("Nowhere, on purpose.", route("to = []") + &route("to = 'slack:#b'"), vec![]),
-        ("One that does not match.", route("to = 'slack:#a'\nreporter = 'x'") + &route("to = 'slack:#b'"), vec!["slack:#b"]),
+        (
+            "One that does not match.",
+            route("to = 'slack:#a'\nreporter = 'x'") + &route("to = 'slack:#b'"),
+            vec!["slack:#b"],
+        ),
     ];
     for (sentence, text, expected) in rows {
         assert_eq!(config(&text).destinations(&seen(&Node::Null, None)), expected, "{sentence}");
@@ -78,7 +83,10 @@ fn every_mistake_has_its_message() {
         ("A route to nowhere, not on purpose.", "[[route]]\nseverity = 'high'\n".to_owned()),
         ("A channel without its messenger.", "[[route]]\nto = '#security'\n".to_owned()),
         ("No channel.", "[[route]]\nto = 'slack:#'\n".to_owned()),
-        ("A route's pattern, on its own line.", "[[route]]\nto = 'slack:#a'\n[route.when]\nsource = [{ numeric = ['>'] }]\n".to_owned()),
+        (
+            "A route's pattern, on its own line.",
+            "[[route]]\nto = 'slack:#a'\n[route.when]\nsource = [{ numeric = ['>'] }]\n".to_owned(),
+        ),
         ("A suppression without an end.", adjust("suppress = true")),
         ("An end that is none.", adjust("suppress-until = 'next week'")),
         ("An adjustment that does nothing.", adjust("")),

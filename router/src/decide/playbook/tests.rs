@@ -14,7 +14,9 @@ fn what_is_left_out_has_a_default() {
 
 #[test]
 fn every_mistake_has_its_message() {
-    let with = |value: &str| playbook_text(&format!("[[remediate]]\nrunbook = 'Run'\neffect = 'harmless'\nwith.P = {value}\n"));
+    let with = |value: &str| {
+        playbook_text(&format!("[[remediate]]\nrunbook = 'Run'\neffect = 'harmless'\nwith.P = {value}\n"))
+    };
     let rows = [
         ("An empty file.", String::new()),
         ("Not TOML.", "summary = \nweakness = 'a'".to_owned()),
@@ -22,7 +24,10 @@ fn every_mistake_has_its_message() {
         ("An unknown key, far off.", playbook_text("[banana]\nx = 1\n")),
         ("A wrong type.", playbook_text("").replace("'A test'", "5")),
         ("A weakness that is not kebab-case.", playbook_text("").replace("'ec2-crypto-mining'", "'EC2_Mining'")),
-        ("A pattern's mistake, on its own line.", playbook_text("").replace("['aws.guardduty']", "[\n  'a',\n  { prefx = 'x' },\n]")),
+        (
+            "A pattern's mistake, on its own line.",
+            playbook_text("").replace("['aws.guardduty']", "[\n  'a',\n  { prefx = 'x' },\n]"),
+        ),
         ("A pattern that is no list.", playbook_text("").replace("['aws.guardduty']", "'aws.guardduty'")),
         ("A catch-all that claims.", playbook_text("").replace("weakness = 'ec2-crypto-mining'", "catch-all = true")),
         ("Five steps.", playbook_text("").replace("['Stop it']", "['1', '2', '3', '4', '5']")),

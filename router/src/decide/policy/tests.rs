@@ -87,7 +87,8 @@ fn what_no_playbook_claims() {
     assert_eq!(judge(&policy, trail), "nothing: no playbook claims this record");
     let unknown = r#"{"source":"my.app","detail-type":"Hello","detail":{}}"#;
     assert_eq!(judge(&policy, unknown), "nothing: no source reads events of my.app with detail-type \"Hello\"");
-    let empty = r#"{"source":"aws.securityhub","detail-type":"Security Hub Findings - Imported","detail":{"findings":[]}}"#;
+    let empty =
+        r#"{"source":"aws.securityhub","detail-type":"Security Hub Findings - Imported","detail":{"findings":[]}}"#;
     assert_eq!(
         judge(&policy, empty),
         "nothing: /detail/findings is empty or not a list: there is no finding in this event"
@@ -107,7 +108,11 @@ fn adjustments_change_what_they_match_in_their_order() {
         ("In the order of the file.", adjust("raise = 1") + &adjust("severity = 'low'"), "a low"),
         ("Another event.", adjust("raise = 1").replace("['T']", "['U']"), "a medium"),
         ("Suppressed.", adjust("suppress-until = '2026-01-02'"), "suppressed: because (until 2026-01-03T00:00:00Z)"),
-        ("A day ends when it ends.", adjust("suppress-until = '2026-01-01'"), "suppressed: because (until 2026-01-02T00:00:00Z)"),
+        (
+            "A day ends when it ends.",
+            adjust("suppress-until = '2026-01-01'"),
+            "suppressed: because (until 2026-01-02T00:00:00Z)",
+        ),
         ("It was suppressed until yesterday.", adjust("suppress-until = '2025-12-31'"), "a medium"),
         ("Until this very instant.", adjust("suppress-until = '2026-01-01T00:00:00Z'"), "a medium"),
         (
@@ -136,7 +141,9 @@ fn each_finding_of_an_event_is_judged_by_itself() {
         vec![playbook_file("both", both, "")],
     );
     let one = |title: &str, product: &str| {
-        format!(r#"{{"Id":"{title}{product}","Title":"{title}","ProductName":"{product}","Severity":{{"Label":"HIGH"}}}}"#)
+        format!(
+            r#"{{"Id":"{title}{product}","Title":"{title}","ProductName":"{product}","Severity":{{"Label":"HIGH"}}}}"#
+        )
     };
     let rows = [
         ("One element, not a list.", one("X", "P"), "both high"),
@@ -198,8 +205,9 @@ fn reporters_of_one_problem_agree_and_global_resources_have_no_region() {
     }
     assert_eq!(first.1, None, "a bucket has no Region");
     let here = fingerprint(include_str!("../../../../fixtures/guardduty-iam-exfiltration/02-user-from-tor.json"));
-    let there =
-        fingerprint(include_str!("../../../../fixtures/guardduty-iam-exfiltration/03-user-from-tor-in-another-region.json"));
+    let there = fingerprint(include_str!(
+        "../../../../fixtures/guardduty-iam-exfiltration/03-user-from-tor-in-another-region.json"
+    ));
     assert_eq!(here, there, "neither has a user");
     let miner = fingerprint(include_str!("../../../../fixtures/guardduty-crypto-mining/01-first-seen.json"));
     assert!(miner.1.is_some(), "an instance has");
@@ -239,7 +247,12 @@ fn a_problem_is_about_the_resource_the_actor_or_the_account() {
         ("A user.", About::Actor, Some(ActorKind::IamUser), ("AwsIamUser", role.to_owned(), Some("444455556666"))),
         ("A role.", About::Actor, Some(ActorKind::RoleSession), ("AwsIamRole", role.to_owned(), Some("444455556666"))),
         ("Root is the account.", About::Actor, Some(ActorKind::Root), ("AwsAccount", ACCOUNT.to_owned(), None)),
-        ("Somebody else.", About::Actor, Some(ActorKind::AwsService), ("Principal", role.to_owned(), Some("444455556666"))),
+        (
+            "Somebody else.",
+            About::Actor,
+            Some(ActorKind::AwsService),
+            ("Principal", role.to_owned(), Some("444455556666")),
+        ),
     ];
     for (sentence, what, kind, (expected, id, account)) in rows {
         let finding = Finding { actor: kind.map(actor), ..finding() };
@@ -261,8 +274,11 @@ fn a_users_file_replaces_the_shipped_one_of_its_name() {
 
     let source = "reporter = 'mine'\n[when]\nsource = ['aws.guardduty']\n[finding]\nid = '/id'\nrevision = '/time'\n\
                   type = 'x'\ntitle = 'x'\nseverity = 'low'\naccount = '/account'\nregion = '/region'\n";
-    let sources =
-        vec![PolicyFile { name: "guardduty".to_owned(), path: "mine/guardduty.toml".to_owned(), text: source.to_owned() }];
+    let sources = vec![PolicyFile {
+        name: "guardduty".to_owned(),
+        path: "mine/guardduty.toml".to_owned(),
+        text: source.to_owned(),
+    }];
     let policy = Policy::load(Config::default(), &UserFiles { sources, ..UserFiles::default() }).unwrap();
     assert_eq!(judge(&policy, &guardduty("T")), "catch-all low");
 }
@@ -286,7 +302,10 @@ fn every_problem_of_every_file_is_reported_and_two_catch_alls_are_refused() {
     ");
     let one = UserFiles { playbooks: vec![file("catch-all", &catch_all)], ..UserFiles::default() };
     assert!(Policy::load(Config::default(), &one).is_ok(), "one of its name replaces it");
-    let none = UserFiles { playbooks: vec![playbook_file("catch-all", "when.detail.type = ['T']", "")], ..UserFiles::default() };
+    let none = UserFiles {
+        playbooks: vec![playbook_file("catch-all", "when.detail.type = ['T']", "")],
+        ..UserFiles::default()
+    };
     assert!(shown(&none).contains("0 playbooks have `catch-all = true`"));
 
     let broken = UserFiles {

@@ -42,7 +42,8 @@ fn read(source: &Source, detail: &str, envelope_more: &str) -> Finding {
 
 #[test]
 fn severity_bands_are_half_open_without_holes() {
-    let bands = "{ at = '/detail/s', floor = { informational = 0.0, low = 1.0, medium = 4.0, high = 7.0, critical = 9.0 } }";
+    let bands =
+        "{ at = '/detail/s', floor = { informational = 0.0, low = 1.0, medium = 4.0, high = 7.0, critical = 9.0 } }";
     let source = source("severity", bands);
     let rows = [
         ("0", "informational"),
@@ -100,7 +101,12 @@ fn a_text_is_the_first_that_resolves_a_join_a_word_or_a_constant() {
         ("A constant last.", "['/detail/a', 'otherwise']", "", "otherwise"),
         ("A join.", "{ join = ['/detail/a', '/detail/b'], with = '/' }", r#""a":"x","b":"y""#, "x/y"),
         ("A join with nothing between.", "{ join = ['A ', '/detail/a'] }", r#""a":"x""#, "A x"),
-        ("A join that misses a part falls through.", "[{ join = ['/detail/a', '/detail/b'] }, 'no']", r#""a":"x""#, "no"),
+        (
+            "A join that misses a part falls through.",
+            "[{ join = ['/detail/a', '/detail/b'] }, 'no']",
+            r#""a":"x""#,
+            "no",
+        ),
         ("A word.", "{ at = '/detail/a', words = { x = 'ours' } }", r#""a":"x""#, "ours"),
         ("An unknown word.", "{ at = '/detail/a', words = { x = 'ours' }, else = 'e' }", r#""a":"z""#, "e"),
         ("An element of a list.", "'/detail/a/1'", r#""a":["x","y"]"#, "y"),
@@ -137,7 +143,8 @@ fn what_an_event_leaves_out_falls_back() {
 
 #[test]
 fn an_account_gets_its_zeros_back() {
-    let rows = [("123", "000000000123"), ("\"012345678901\"", "012345678901"), ("\"abc\"", "abc"), ("\"\"", "111122223333")];
+    let rows =
+        [("123", "000000000123"), ("\"012345678901\"", "012345678901"), ("\"abc\"", "abc"), ("\"\"", "111122223333")];
     for (written, expected) in rows {
         assert_eq!(read(&source("", ""), &format!(r#""account":{written}"#), "").account, expected, "{written}");
     }
@@ -152,7 +159,12 @@ fn exercises_are_known() {
         ("By its title.", r#""title":"[SAMPLE] x""#, "", Some(Exercise::Sample)),
         ("Not in the middle of a title.", r#""title":"a [SAMPLE] x""#, "", None),
         ("From an archive.", "", r#","replay-name":"r""#, Some(Exercise::Replay)),
-        ("A sample stays one when it is replayed.", r#""sample":true"#, r#","replay-name":"r""#, Some(Exercise::Sample)),
+        (
+            "A sample stays one when it is replayed.",
+            r#""sample":true"#,
+            r#","replay-name":"r""#,
+            Some(Exercise::Sample),
+        ),
     ];
     for (sentence, detail, envelope, expected) in rows {
         assert_eq!(read(&sample, detail, envelope).exercise, expected, "{sentence}");
