@@ -6,4 +6,6 @@
 pub mod act;
 pub mod cli;
 pub mod decide;
+#[cfg(test)]
+mod testing;
 pub mod values;

@@ -2,6 +2,9 @@
 //!
 //! carrier → event → findings → verdict → (ledger entry) → novelty → plan → outcomes → disposition. The ledger is read
 //! first and written last: a crash in between repeats a message, and never loses one.
+#[cfg(test)]
+mod tests;
+
 use super::ports::{Ledger, Messenger, Put, Remediator, Trouble};
 use crate::{
     decide::{
@@ -13,7 +16,7 @@ use crate::{
     },
     values::{
         action::{Action, Disposition, Mode, Notify, NotifyMode, Outcome, Posted, Remediate},
-        entry::{Card, Entry, HISTORY_MAX, History, Owed, Tally, push_bounded},
+        entry::{Card, Entry, HISTORY_MAX, History, OWED_MAX, Owed, Tally, push_bounded},
         finding::Finding,
         verdict::{Claim, Novelty, Verdict},
     },
@@ -191,7 +194,7 @@ impl<L: Ledger, M: Messenger, R: Remediator> Router<'_, L, M, R> {
         let read = tallies.clone();
         let actions = plan(&facts, &mut entry, &mut tallies);
         // Starts are counted before they happen: rather a lost race than one start too many.
-        if !self.put_changed(&read, &mut tallies, "starts/").await? {
+        if !self.count_starts(&read, &tallies).await? {
             return Ok(None);
         }
 
@@ -204,29 +207,48 @@ impl<L: Ledger, M: Messenger, R: Remediator> Router<'_, L, M, R> {
             entry.shown = Some(shown);
             mistakes = wrong;
         }
-        let done = entry.owed.take().map(|o| o.done).unwrap_or_default();
+        let at = entry.owed.iter().position(|o| o.is_of(finding));
+        let done = at.map(|at| entry.owed.remove(at).done).unwrap_or_default();
         let owed: Vec<Action> = actions.into_iter().filter(|a| !done.contains(&a.key())).collect();
         let story = Story { before: before.as_ref(), novelty, now };
         let performed = self.perform(owed, &mut entry, &mut tallies, &story, &mut mistakes).await;
         record(&mut entry, envelope, finding, claim, &story, &performed, done);
 
-        self.put_changed(&read, &mut tallies, "storm/").await?;
+        self.count_storms(&read, &tallies).await?;
         Ok(match self.ledger.put_entry(&entry).await? {
             Put::Written => Some(Decided { novelty, actions: performed, entries: (before, Some(entry)), mistakes }),
             Put::Conflict => None,
         })
     }
 
-    /// Writes the tallies that a plan moved on; false where somebody else did so first.
-    async fn put_changed(&self, read: &Tallies, tallies: &mut Tallies, prefix: &str) -> Result<bool, Trouble> {
-        let changed =
-            tallies.iter_mut().filter(|(key, tally)| key.starts_with(prefix) && read.get(*key) != Some(&**tally));
-        for (_, tally) in changed {
+    /// Counts what is about to start; false where somebody else did so first.
+    async fn count_starts(&self, read: &Tallies, tallies: &Tallies) -> Result<bool, Trouble> {
+        for tally in moved_on(read, tallies, "starts/") {
             if self.ledger.put_tally(tally).await? == Put::Conflict {
                 return Ok(false);
             }
         }
         Ok(true)
+    }
+
+    /// Counts a finding of a storm; what others counted meanwhile is kept.
+    async fn count_storms(&self, read: &Tallies, tallies: &Tallies) -> Result<(), Trouble> {
+        for ours in moved_on(read, tallies, "storm/") {
+            let mut tally = ours.clone();
+            for _ in 0..CONFLICTS_MAX {
+                if self.ledger.put_tally(&tally).await? == Put::Written {
+                    break;
+                }
+                tally = self.ledger.tally(&ours.key).await?;
+                tally.card = tally.card.or_else(|| ours.card.clone());
+                for (at, name) in &ours.items {
+                    if tally.items.iter().all(|(_, known)| known != name) {
+                        tally.add(*at, name);
+                    }
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Performs a plan in its order. What fails does not keep the rest from being done.
@@ -238,26 +260,31 @@ impl<L: Ledger, M: Messenger, R: Remediator> Router<'_, L, M, R> {
         story: &Story<'_>,
         mistakes: &mut Vec<String>,
     ) -> Vec<Performed> {
-        let mut posted: BTreeMap<String, String> = BTreeMap::new();
+        let mut posted: BTreeMap<String, Outcome> = BTreeMap::new();
         let mut performed = Vec::with_capacity(actions.len());
         for action in actions {
             let (message, outcome) = match &action {
                 Action::Remediate(r) => (None, self.remediate(r).await),
                 Action::Notify(notify) => {
                     let mut notify = notify.clone();
+                    let first = posted.get(&notify.destination);
                     if notify.target.is_none() && notify.mode != NotifyMode::Post {
-                        notify.target = posted.get(&notify.destination).cloned();
+                        notify.target = first.and_then(Outcome::message);
                     }
                     let tally = tallies
                         .values_mut()
                         .find(|t| t.key.starts_with("storm/") && t.key.ends_with(&format!("/{}", notify.destination)));
                     let message = self.render(&notify, entry, story, tally.as_deref(), mistakes);
-                    let outcome = self.messenger.send(&notify, &message).await;
+                    // A reply to a message that could not be posted shares its fate: it is not lost, and never floods.
+                    let outcome = match first.filter(|f| notify.target.is_none() && !matches!(f, Outcome::Done(_))) {
+                        Some(failed) => failed.clone(),
+                        None => self.messenger.send(&notify, &message).await,
+                    };
                     if let Outcome::Done(made) = &outcome {
-                        if let Some(made) = made {
-                            posted.insert(notify.destination.clone(), made.id.clone());
-                        }
                         note_sent(entry, tally, &notify, made.as_ref(), story.now);
+                    }
+                    if notify.mode == NotifyMode::Post {
+                        posted.insert(notify.destination.clone(), outcome.clone());
                     }
                     (Some(message), outcome)
                 }
@@ -291,6 +318,11 @@ impl<L: Ledger, M: Messenger, R: Remediator> Router<'_, L, M, R> {
             Message::plain(&view)
         })
     }
+}
+
+/// The tallies of a kind that a plan moved on.
+fn moved_on<'t>(read: &'t Tallies, tallies: &'t Tallies, kind: &'static str) -> impl Iterator<Item = &'t Tally> {
+    tallies.iter().filter(move |(key, tally)| key.starts_with(kind) && read.get(*key) != Some(*tally)).map(|(_, t)| t)
 }
 
 /// What was decided and done about a finding, and recorded.
@@ -375,12 +407,13 @@ fn record(
     if performed.iter().any(|p| matches!(p.outcome, Outcome::Later(..))) {
         let settled = performed.iter().filter(|p| !matches!(p.outcome, Outcome::Later(..)));
         done.extend(settled.map(|p| p.action.key()));
-        entry.owed = Some(Owed {
+        let owed = Owed {
             reporter: finding.reporter.clone(),
             id: finding.id.clone(),
             revision: finding.revision,
             novelty: story.novelty,
             done,
-        });
+        };
+        push_bounded(&mut entry.owed, owed, OWED_MAX);
     }
 }

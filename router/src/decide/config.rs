@@ -1,6 +1,9 @@
 //! The user's configuration (`findings-router.toml`): accounts, routes, adjustments, storms and remediation rails.
 //!
 //! With no file at all everything works: what is left out has a default, stated here once.
+#[cfg(test)]
+mod tests;
+
 use super::{
     pattern::Pattern,
     source::pattern,

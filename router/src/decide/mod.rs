@@ -1,6 +1,8 @@
 //! From an event to a plan, by pure functions: no clock, no environment, no file, no socket.
 pub mod carrier;
 pub mod config;
+#[cfg(test)]
+mod corpus;
 pub mod identity;
 pub mod novelty;
 pub mod pattern;

@@ -2,8 +2,11 @@
 //!
 //! A pure step: (entry, finding, claim, timings, now) in, (novelty, entry) out. The table is in the README; every row of
 //! it is a row of the test below.
+#[cfg(test)]
+mod tests;
+
 use crate::values::{
-    entry::{Entry, Owed, REPORTS_MAX, Report, SCHEMA, SEEN_MAX, State, WINDOW_MAX, push_bounded},
+    entry::{Entry, REPORTS_MAX, Report, SCHEMA, SEEN_MAX, State, WINDOW_MAX, push_bounded},
     finding::{Finding, Status},
     verdict::{Claim, Novelty},
 };
@@ -43,10 +46,9 @@ pub fn advance(
             (entry.state, entry.closed_at) = (State::Closed, Some(now));
             Novelty::Resolved
         }
-        (Status::Resolved, State::Open) => Novelty::Duplicate,
-        // Said again of what is over; or the first word on a problem that was never there.
-        (Status::Resolved, State::Closed) if entry.episode > 0 => Novelty::Duplicate,
-        (Status::Resolved, State::Closed) => Novelty::Resolved,
+        // Nothing was ever told: there is nothing to take back, but an older *active* that comes late is stale.
+        (Status::Resolved, State::Closed) if entry.episode == 0 => Novelty::Resolved,
+        (Status::Resolved, _) => Novelty::Duplicate,
         (Status::Active, State::Open) if claim.severity > entry.severity => {
             entry.severity = claim.severity;
             Novelty::Escalated
@@ -79,6 +81,7 @@ fn open(entry: &mut Entry, finding: &Finding, claim: &Claim, timing: Timing, now
     entry.previous = if reopened { std::mem::take(&mut entry.cards) } else { Vec::new() };
     entry.cards.clear();
     entry.offers.clear();
+    entry.owed.clear();
     entry.episode += 1;
     entry.state = State::Open;
     entry.severity = claim.severity;
@@ -89,9 +92,7 @@ fn open(entry: &mut Entry, finding: &Finding, claim: &Claim, timing: Timing, now
 
 /// The same occurrence again, after a failure: what was new about it is still owed.
 fn owed(entry: &Entry, finding: &Finding) -> Option<Novelty> {
-    let owed: &Owed = entry.owed.as_ref()?;
-    let same = owed.reporter == finding.reporter && owed.id == finding.id && owed.revision == finding.revision;
-    same.then_some(owed.novelty)
+    entry.owed.iter().find(|o| o.is_of(finding)).map(|o| o.novelty)
 }
 
 /// Where the reporter's word on this finding is kept: by its id, or in one place for all acts.
@@ -180,7 +181,7 @@ fn blank(finding: &Finding, claim: &Claim) -> Entry {
         previous: Vec::new(),
         shown: None,
         offers: Vec::new(),
-        owed: None,
+        owed: Vec::new(),
         history: Vec::new(),
     }
 }

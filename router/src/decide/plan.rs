@@ -1,4 +1,7 @@
 //! The plan: what is owed for a finding, given what is new about it. A pure function; nothing that it does not name is done.
+#[cfg(test)]
+mod tests;
+
 use super::{
     config::{Config, Seen, StormLimits},
     playbook::Playbook,
@@ -59,8 +62,8 @@ impl<'a> Facts<'a> {
             return Vec::new();
         }
         let storms = self.destinations().into_iter().map(|d| self.storm_key(d));
-        let account = rails::target(self.finding, self.claim);
-        let starts = self.playbook.remediate.iter().map(|r| rails::tally_key(&r.runbook, account));
+        let starts =
+            self.playbook.remediate.iter().map(|r| rails::tally_key(&r.runbook, self.claim.owner(self.finding)));
         storms.chain(starts).collect()
     }
 
@@ -80,7 +83,8 @@ pub fn plan(facts: &Facts<'_>, entry: &mut Entry, tallies: &mut Tallies) -> Vec<
     for destination in facts.destinations() {
         notify(facts, entry, tallies, destination, &mut actions);
     }
-    if opens(facts.novelty) {
+    // Where a retry comes after the problem is over, nothing is left to mend.
+    if opens(facts.novelty) && entry.state == State::Open {
         let case = rails::Case {
             config: facts.config,
             playbook: facts.playbook,
@@ -95,7 +99,7 @@ pub fn plan(facts: &Facts<'_>, entry: &mut Entry, tallies: &mut Tallies) -> Vec<
             .remediate
             .iter()
             .filter_map(|r| {
-                let key = rails::tally_key(&r.runbook, rails::target(facts.finding, facts.claim));
+                let key = rails::tally_key(&r.runbook, facts.claim.owner(facts.finding));
                 rails::pass(&case, r, tallies.entry(key.clone()).or_insert_with(|| Tally::new(key)))
             })
             .collect();
@@ -113,6 +117,8 @@ fn notify(facts: &Facts<'_>, entry: &Entry, tallies: &mut Tallies, destination: 
     };
     let own = card.filter(|c| !c.storm);
     match facts.novelty {
+        // Tried again after a failure, and a later occurrence has posted the card meanwhile.
+        Novelty::New | Novelty::Reopened if own.is_some() => {}
         Novelty::New | Novelty::Reopened => {
             let key = facts.storm_key(destination);
             let tally = tallies.entry(key.clone()).or_insert_with(|| Tally::new(key));
@@ -148,8 +154,9 @@ fn notify(facts: &Facts<'_>, entry: &Entry, tallies: &mut Tallies, destination: 
         }
         Novelty::Duplicate => {
             let edited = entry.edited_at.or(entry.told_at);
-            let due = edited.is_none_or(|at| facts.now.duration_since(at) >= EDIT_EVERY);
-            if due && own.is_some() && entry.state == State::Open {
+            let tried = entry.owed.iter().any(|o| o.is_of(facts.finding));
+            let due = tried || edited.is_none_or(|at| facts.now.duration_since(at) >= EDIT_EVERY);
+            if due && own.is_some() {
                 owe(NotifyMode::Update, Kind::Card, own);
             }
         }

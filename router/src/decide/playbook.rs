@@ -3,6 +3,9 @@
 //! A playbook says which findings it claims, how bad they are, what to tell in which language, and which runbook answers
 //! them with which parameters. Everything a parameter takes from an event must match a pattern of the playbook's own,
 //! because an attacker writes events.
+#[cfg(test)]
+mod tests;
+
 use super::{
     pattern::Pattern,
     source::{name_pointer, pattern},

@@ -1,6 +1,9 @@
 //! The policy: every source, playbook and adjustment, compiled into one matcher; and what it makes of an event.
 //!
 //! Loading reports every problem of every file; nothing runs on a policy that has one.
+#[cfg(test)]
+mod tests;
+
 use super::{
     carrier::{self, Envelope},
     config::{Change, Config},

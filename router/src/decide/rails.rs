@@ -2,6 +2,9 @@
 //!
 //! Proposing is only words, so a proposal needs nothing but parameters that bind; everything that could start passes
 //! every rail, and the first one that stops it is named on the card with what would let it through.
+#[cfg(test)]
+mod tests;
+
 use super::{
     config::{Config, Remediation},
     playbook::{self, Playbook, VALUE_MAX, Value},
@@ -63,22 +66,24 @@ pub fn pass(case: &Case<'_>, remediate: &playbook::Remediate, starts: &mut Tally
     if mode == Mode::Off {
         return None;
     }
-    let rails = &case.config.remediation;
     let starts_something = mode >= Mode::Approve;
-    let stopped = unbound.or_else(|| starts_something.then(|| stop(case, remediate, rails, starts)).flatten());
-    if mode == Mode::Automatic && stopped.is_none() {
-        starts.add(case.now, &case.claim.about.id);
-    }
     let attempt = 1;
     let token = format!("{}/{}/{}/{attempt}", case.claim.fingerprint, case.episode, remediate.runbook);
+    let client_token = Uuid::new_v5(&TOKENS, token.as_bytes()).to_string();
+    // A retry of the same start is neither counted nor stopped by itself.
+    let own = format!("{} {client_token}", case.claim.about.id);
+    let stopped = unbound.or_else(|| starts_something.then(|| stop(case, remediate, &own, starts)).flatten());
+    if mode == Mode::Automatic && stopped.is_none() && starts.items.iter().all(|(_, name)| *name != own) {
+        starts.add(case.now, &own);
+    }
     Some(Remediate {
         runbook: remediate.runbook.clone(),
-        account: target(case.finding, case.claim).to_owned(),
+        account: case.claim.owner(case.finding).to_owned(),
         region: case.finding.region.clone(),
         parameters: bound,
         mode,
         effect: remediate.effect,
-        client_token: Uuid::new_v5(&TOKENS, token.as_bytes()).to_string(),
+        client_token,
         stopped,
         undo: remediate.undo.is_some(),
     })
@@ -87,7 +92,7 @@ pub fn pass(case: &Case<'_>, remediate: &playbook::Remediate, starts: &mut Tally
 /// The playbook's mode wins over the environment's, that over the general one; a dry run wins over all.
 fn mode(case: &Case<'_>) -> Mode {
     let rails = &case.config.remediation;
-    let environment = case.config.account(target(case.finding, case.claim)).and_then(|a| a.environment.as_ref());
+    let environment = case.config.account(case.claim.owner(case.finding)).and_then(|a| a.environment.as_ref());
     let mode = rails.playbooks.get(&case.playbook.name);
     let mode = mode.or_else(|| rails.environments.get(environment?)).copied().unwrap_or(rails.mode);
     let owned_by_code = case.claim.about.tags.iter().any(|(key, _)| rails.propose_tags.contains(key));
@@ -95,18 +100,18 @@ fn mode(case: &Case<'_>) -> Mode {
 }
 
 /// The first rail that stops it.
-fn stop(case: &Case<'_>, remediate: &playbook::Remediate, rails: &Remediation, starts: &Tally) -> Option<Stop> {
+fn stop(case: &Case<'_>, remediate: &playbook::Remediate, own: &str, starts: &Tally) -> Option<Stop> {
     let (finding, about) = (case.finding, &case.claim.about);
+    let (rails, owner) = (&case.config.remediation, case.claim.owner(finding));
     let no = |rail: &str, reason: String| Some(Stop { rail: rail.to_owned(), reason });
     if rails.kill_switch {
         return no("kill-switch", "the kill switch is on".to_owned());
     }
-    let id = target(finding, case.claim);
-    let Some(account) = case.config.account(id) else {
-        return no("accounts", format!("account {id} is not in the account directory"));
+    let Some(account) = case.config.account(owner) else {
+        return no("accounts", format!("account {owner} is not in the account directory"));
     };
-    if !rails.accounts.iter().any(|allowed| allowed == id) {
-        return no("accounts", format!("account {id} is not in remediation.accounts"));
+    if !rails.accounts.iter().any(|a| a == owner) {
+        return no("accounts", format!("account {owner} is not in remediation.accounts"));
     }
     if !rails.regions.is_empty() && !rails.regions.contains(&finding.region) {
         return no("regions", format!("{} is not in remediation.regions", finding.region));
@@ -131,10 +136,12 @@ fn stop(case: &Case<'_>, remediate: &playbook::Remediate, rails: &Remediation, s
         return no("protected", format!("{} is protected by {name}", about.id));
     }
     let since = |span| case.now.saturating_sub(span).unwrap_or(Timestamp::MIN);
-    if starts.items.iter().any(|(at, id)| *id == about.id && *at > since(rails.cooldown)) {
+    let others = || starts.items.iter().filter(|(_, name)| name != own);
+    let is_this = |name: &str| name.rsplit_once(' ').is_some_and(|(id, _)| id == about.id);
+    if others().any(|(at, name)| is_this(name) && *at > since(rails.cooldown)) {
         return no("cooldown", format!("{} was remediated less than {:#} ago", about.id, rails.cooldown));
     }
-    let spent = starts.items.iter().filter(|(at, _)| *at > since(rails.budget_within)).count();
+    let spent = others().filter(|(at, _)| *at > since(rails.budget_within)).count();
     if spent >= rails.budget as usize {
         return no(
             "budget",
@@ -208,25 +215,4 @@ fn canonical(case: &Case<'_>, from: playbook::From) -> Option<String> {
         From::ActorId => finding.actor.as_ref().map(|a| a.id.clone()),
     }
     .filter(|v| !v.is_empty())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::like;
-
-    #[test]
-    fn a_star_stands_for_anything() {
-        for (pattern, text, expected) in [
-            ("i-1", "i-1", true),
-            ("i-1", "i-12", false),
-            ("arn:aws:s3:::prod-*", "arn:aws:s3:::prod-logs", true),
-            ("*-logs", "prod-logs", true),
-            ("*", "", true),
-            ("a*a", "a", false),
-            ("a*b*c", "axxbxxc", true),
-            ("a*b*c", "axxcxxb", false),
-        ] {
-            assert_eq!(like(pattern, text), expected, "{pattern} {text}");
-        }
-    }
 }

@@ -3,6 +3,9 @@
 //! A source names the events it reads by an event pattern and says, in JSON Pointers, where a finding's parts are. Where a
 //! producer sends many findings in one event (`each`), every element is read as if the event held only that one, so the
 //! same pointers and the same playbook patterns serve both.
+#[cfg(test)]
+mod tests;
+
 use super::{
     carrier::Envelope,
     identity::{self, Place},

@@ -161,6 +161,16 @@ pub enum Outcome {
     Failed(String),
 }
 
+impl Outcome {
+    /// The name of the message that it made.
+    pub fn message(&self) -> Option<String> {
+        match self {
+            Self::Done(posted) => posted.as_ref().map(|p| p.id.clone()),
+            Self::Nothing | Self::Later(..) | Self::Failed(_) => None,
+        }
+    }
+}
+
 /// A message that is in a channel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Posted {

@@ -2,7 +2,7 @@
 //!
 //! Everything in an entry has a named limit: an attacker who floods us with events cannot make it grow.
 use super::{
-    finding::{Actor, Resource, Status},
+    finding::{Actor, Finding, Resource, Status},
     severity::Severity,
     verdict::Novelty,
 };
@@ -19,6 +19,8 @@ pub const SEEN_MAX: usize = 64;
 pub const HISTORY_MAX: usize = 50;
 /// Occurrences kept while counting towards a threshold.
 pub const WINDOW_MAX: usize = 1_000;
+/// Occurrences kept that still owe something.
+pub const OWED_MAX: usize = 32;
 /// Items kept per tally.
 pub const TALLY_MAX: usize = 1_000;
 
@@ -77,8 +79,8 @@ pub struct Entry {
     pub shown: Option<Shown>,
     /// The runbooks of this episode, as planned.
     pub offers: Vec<Offer>,
-    /// What an occurrence still owes, after a failure.
-    pub owed: Option<Owed>,
+    /// What occurrences of this episode still owe, after failures.
+    pub owed: Vec<Owed>,
     /// What came, what was decided, and why.
     pub history: Vec<History>,
 }
@@ -172,6 +174,13 @@ pub struct Owed {
     pub novelty: Novelty,
     /// The actions of its plan that are done, by key.
     pub done: Vec<String>,
+}
+
+impl Owed {
+    /// Whether it is this occurrence that owes it.
+    pub fn is_of(&self, finding: &Finding) -> bool {
+        self.reporter == finding.reporter && self.id == finding.id && self.revision == finding.revision
+    }
 }
 
 /// One line of an entry's history.

@@ -1,5 +1,8 @@
 //! What we make of a finding: claimed by a playbook, suppressed, or ignored; and what is new about it.
-use super::{finding::Resource, severity::Severity};
+use super::{
+    finding::{Finding, Resource},
+    severity::Severity,
+};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -33,6 +36,13 @@ pub struct Claim {
     pub also: Vec<usize>,
     /// What adjustments did, for `explain`.
     pub notes: Vec<String>,
+}
+
+impl Claim {
+    /// The account that owns what the problem is about: where runbooks run, and whose rails hold.
+    pub fn owner<'a>(&'a self, finding: &'a Finding) -> &'a str {
+        self.about.account.as_deref().unwrap_or(&finding.account)
+    }
 }
 
 /// What is new about a finding: the reason why it is told, or not.

@@ -1,0 +1,432 @@
+//! Break it at every step: whatever fails, after redelivery nothing is lost and nothing is remediated twice.
+use super::*;
+use crate::{
+    act::memory::MemoryLedger,
+    decide::{
+        carrier::{Opened, open},
+        config::Config,
+        policy::{PolicyFile, UserFiles},
+    },
+    testing::at,
+};
+use findings_formatters::Message;
+use std::sync::{LazyLock, Mutex};
+
+static FORMATTER: LazyLock<Formatter> = LazyLock::new(|| Formatter::new([]).unwrap());
+static TEXTS: LazyLock<Texts> = LazyLock::new(|| Texts::new([]).unwrap());
+
+const CONTAIN: &str = "
+summary = 'A test'
+weakness = 'test'
+[when]
+source = ['aws.guardduty']
+detail.type = ['Test:EC2/Mining']
+[tell]
+title = 'It mines'
+why = 'Bad'
+next = ['Stop it']
+[[remediate]]
+runbook = 'Contain'
+effect = 'harmless'
+with.InstanceId = { from = 'resource.id', pattern = '^i-[0-9a-f]+$' }
+";
+const CONFIG: &str = "
+[accounts.\"111122223333\"]
+environment = 'production'
+[[route]]
+to = ['slack:#security', 'slack:#soc']
+[remediation]
+mode = 'automatic'
+accounts = ['111122223333']
+";
+
+fn policy() -> Policy {
+    let file = PolicyFile { name: "mining".to_owned(), path: "mining.toml".to_owned(), text: CONTAIN.to_owned() };
+    let user = UserFiles { playbooks: vec![file], ..UserFiles::default() };
+    Policy::load(Config::parse("c.toml", CONFIG).unwrap(), &user).unwrap()
+}
+
+/// What the world does to one call.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Fault {
+    /// It fails for now, and nothing happened.
+    Later,
+    /// It fails for good.
+    Failed,
+    /// Somebody else wrote first (ledger).
+    Conflict,
+    /// The ledger does not answer, and nothing was written.
+    Trouble,
+}
+
+/// A world whose n-th call of a port fails; it counts what happened.
+#[derive(Default)]
+struct World {
+    ledger: MemoryLedger,
+    calls: Mutex<usize>,
+    fault: Option<(usize, Fault)>,
+    /// Slack, in order: `post #security Card`.
+    sent: Mutex<Vec<String>>,
+    /// Client tokens of every start that was accepted.
+    started: Mutex<Vec<String>>,
+    /// Where the fault fell.
+    fell: Mutex<Option<&'static str>>,
+}
+
+impl World {
+    fn breaking(at: usize, fault: Fault) -> Self {
+        Self { fault: Some((at, fault)), ..Self::default() }
+    }
+
+    fn fault(&self, port: &'static str, kinds: &[Fault]) -> Option<Fault> {
+        let mut calls = self.calls.lock().unwrap();
+        *calls += 1;
+        let fault = self.fault.filter(|(n, fault)| n == &*calls && kinds.contains(fault))?.1;
+        *self.fell.lock().unwrap() = Some(port);
+        Some(fault)
+    }
+
+    fn outcome(&self, port: &'static str) -> Option<Outcome> {
+        Some(match self.fault(port, &[Fault::Later, Fault::Failed])? {
+            Fault::Later => Outcome::Later(SignedDuration::from_secs(30), format!("{port} is busy")),
+            _ => Outcome::Failed(format!("{port} says no")),
+        })
+    }
+
+    fn ledger_fault(&self, port: &'static str) -> Option<Result<Put, Trouble>> {
+        Some(match self.fault(port, &[Fault::Conflict, Fault::Trouble])? {
+            Fault::Conflict => Ok(Put::Conflict),
+            _ => Err(Trouble("does not answer".to_owned())),
+        })
+    }
+
+    fn sent(&self) -> Vec<String> {
+        self.sent.lock().unwrap().clone()
+    }
+
+    /// Distinct executions: the same client token twice is one.
+    fn executions(&self) -> usize {
+        let mut tokens = self.started.lock().unwrap().clone();
+        tokens.sort();
+        tokens.dedup();
+        tokens.len()
+    }
+}
+
+impl Ledger for &World {
+    async fn entry(&self, fingerprint: &str) -> Result<Option<Entry>, Trouble> {
+        match self.ledger_fault("read entry") {
+            Some(Err(trouble)) => Err(trouble),
+            _ => self.ledger.entry(fingerprint).await,
+        }
+    }
+    async fn put_entry(&self, entry: &Entry) -> Result<Put, Trouble> {
+        match self.ledger_fault("put entry") {
+            Some(fault) => fault,
+            None => self.ledger.put_entry(entry).await,
+        }
+    }
+    async fn tally(&self, key: &str) -> Result<Tally, Trouble> {
+        match self.ledger_fault("read tally") {
+            Some(Err(trouble)) => Err(trouble),
+            _ => self.ledger.tally(key).await,
+        }
+    }
+    async fn put_tally(&self, tally: &Tally) -> Result<Put, Trouble> {
+        match self.ledger_fault("put tally") {
+            Some(fault) => fault,
+            None => self.ledger.put_tally(tally).await,
+        }
+    }
+}
+
+impl Messenger for &World {
+    async fn send(&self, notify: &Notify, _: &Message) -> Outcome {
+        assert!(notify.mode == NotifyMode::Post || notify.target.is_some(), "a reply to nothing: {notify:?}");
+        if let Some(outcome) = self.outcome("slack") {
+            return outcome;
+        }
+        let mut sent = self.sent.lock().unwrap();
+        sent.push(format!(
+            "{} {} {:?}",
+            notify.mode.as_str(),
+            notify.destination.trim_start_matches("slack:"),
+            notify.kind
+        ));
+        let posted = Posted { id: sent.len().to_string(), link: None };
+        Outcome::Done((notify.mode == NotifyMode::Post).then_some(posted))
+    }
+}
+
+impl Remediator for &World {
+    async fn start(&self, remediate: &Remediate) -> Outcome {
+        if let Some(outcome) = self.outcome("ssm") {
+            return outcome;
+        }
+        self.started.lock().unwrap().push(remediate.client_token.clone());
+        Outcome::Done(None)
+    }
+}
+
+/// GuardDuty's word on an instance, so many seconds into the day.
+fn event(instance: u32, second: i64, severity: &str, archived: bool) -> String {
+    let updated = at(second);
+    format!(
+        r#"{{"id":"e{instance}-{second}","source":"aws.guardduty","detail-type":"GuardDuty Finding","account":"111122223333",
+        "region":"eu-west-1","time":"{updated}","detail":{{"arn":"arn:{instance}","id":"{instance}","type":"Test:EC2/Mining",
+        "title":"t","severity":{severity},"accountId":"111122223333","region":"eu-west-1","updatedAt":"{updated}",
+        "service":{{"archived":{archived},"count":1}},
+        "resource":{{"resourceType":"Instance","instanceDetails":{{"instanceId":"i-{instance:08x}"}}}}}}}}"#
+    )
+}
+
+fn deliver(policy: &Policy, world: &World, text: &str, now: i64) -> Told {
+    let router =
+        Router { policy, formatter: &FORMATTER, texts: &TEXTS, ledger: world, messenger: world, remediator: world };
+    let Opened::Event(envelope) = open(text, policy.fields()) else { panic!("{text}") };
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(router.handle(envelope, at(now))).findings.remove(0)
+}
+
+/// A queue: each message is delivered, and again until it is acknowledged.
+fn drain(policy: &Policy, world: &World, story: &[(i64, String)]) -> Vec<Told> {
+    let mut told = Vec::new();
+    for (now, text) in story {
+        for again in 0..5 {
+            let one = deliver(policy, world, text, now + again);
+            let done = one.disposition == Disposition::Ack;
+            told.push(one);
+            if done {
+                break;
+            }
+            assert!(again < 4, "{text} is never done");
+        }
+    }
+    told
+}
+
+/// Everything that a problem can go through, two channels and a runbook.
+fn story() -> Vec<(i64, String)> {
+    vec![
+        (0, event(1, 0, "5", false)),
+        (100, event(1, 100, "5", false)),
+        (200, event(1, 200, "8", false)),
+        (90_000, event(1, 90_000, "8", false)),
+        (91_000, event(1, 91_000, "8", true)),
+        (92_000, event(1, 92_000, "8", true)),
+        (99_000, event(1, 99_000, "8", false)),
+    ]
+}
+
+/// Five instances at once: three cards, then a storm.
+fn storm() -> Vec<(i64, String)> {
+    (0..5).map(|i| (i64::from(i) * 10, event(i, i64::from(i) * 10, "5", false))).collect()
+}
+
+#[test]
+fn the_story_without_a_fault() {
+    let (policy, world) = (policy(), World::default());
+    let told = drain(&policy, &world, &story());
+    let novelties: Vec<_> = told.iter().map(|t| t.novelty.unwrap().as_str()).collect();
+    assert_eq!(novelties, ["new", "duplicate", "escalated", "reminder", "resolved", "duplicate", "reopened"]);
+    insta::assert_snapshot!(world.sent().join("\n"), @r"
+    post #security Card
+    post #soc Card
+    update #security Card
+    update #soc Card
+    update #security Card
+    broadcast #security Escalated
+    update #soc Card
+    broadcast #soc Escalated
+    broadcast #security Reminder
+    broadcast #soc Reminder
+    update #security Card
+    thread #security Resolved
+    update #soc Card
+    thread #soc Resolved
+    update #security Card
+    update #soc Card
+    post #security Card
+    post #soc Card
+    ");
+    assert_eq!(world.executions(), 2, "once per opening");
+}
+
+/// `got` holds all of `expected`, in any order, and where it may not be doubled nothing else.
+fn assert_holds(got: &[String], expected: &[String], exactly: bool, what: &str) {
+    let mut rest = got.to_vec();
+    for one in expected {
+        let at = rest.iter().position(|r| r == one);
+        assert!(at.is_some(), "{what}: {one} is lost; sent: {got:#?}");
+        rest.remove(at.unwrap());
+    }
+    rest.retain(|r| !r.starts_with("update")); // an edit more disturbs nobody
+    assert!(!exactly || rest.is_empty(), "{what}: sent twice: {rest:?}");
+}
+
+#[test]
+fn broken_at_every_step_nothing_is_lost_and_nothing_is_done_twice() {
+    let policy = policy();
+    for (name, story) in [("story", story()), ("storm", storm())] {
+        let calm = World::default();
+        drain(&policy, &calm, &story);
+        let (expected, executions, calls) = (calm.sent(), calm.executions(), *calm.calls.lock().unwrap());
+        let mut fallen = 0;
+        for n in 1..=calls {
+            for fault in [Fault::Later, Fault::Conflict, Fault::Trouble] {
+                let world = World::breaking(n, fault);
+                let told = drain(&policy, &world, &story);
+                let Some(port) = *world.fell.lock().unwrap() else { continue };
+                fallen += 1;
+                let what = format!("{name}: {fault:?} at call {n} ({port})");
+                // Rather a doubled message than a lost one, where the record was not written after it was sent.
+                assert_holds(&world.sent(), &expected, fault == Fault::Later, &what);
+                assert_eq!(world.executions(), executions, "{what}: remediated once per opening");
+                let retried = told.iter().any(|t| matches!(t.disposition, Disposition::Retry(_)));
+                assert_eq!(retried, fault != Fault::Conflict, "{what}: a conflict is decided again at once");
+                if fault == Fault::Later {
+                    let first = told.iter().find(|t| t.error.is_some()).unwrap();
+                    let wait = SignedDuration::from_secs(30);
+                    assert_eq!(first.disposition, Disposition::Retry(wait), "{what}: as long as the other side says");
+                    assert!(first.error.as_deref().unwrap().contains("is busy"), "{what}: {:?}", first.error);
+                }
+                for one in told.iter().flat_map(|t| &t.actions) {
+                    if let Action::Remediate(r) = &one.action {
+                        assert_eq!(r.stopped, None, "{what}: stopped by itself");
+                    }
+                }
+            }
+        }
+        assert!(fallen >= 20, "{name}: {fallen} faults");
+    }
+}
+
+#[test]
+fn what_fails_for_good_is_named_and_does_not_keep_the_rest_from_being_done() {
+    let policy = policy();
+    let story = [(0, event(1, 0, "5", false))];
+    let calm = World::default();
+    drain(&policy, &calm, &story);
+    let mut fallen = Vec::new();
+    for n in 1..=*calm.calls.lock().unwrap() {
+        let world = World::breaking(n, Fault::Failed);
+        let told = drain(&policy, &world, &story);
+        let Some(port) = *world.fell.lock().unwrap() else { continue };
+        fallen.push(port);
+        assert_eq!((told.len(), told[0].disposition), (1, Disposition::Ack), "{port}: acknowledged");
+        assert_eq!(told[0].error, Some(format!("{port} says no")));
+        let done = world.sent().len() + world.executions();
+        assert_eq!(done, 2, "{port}: the other two are done");
+        let entry = told[0].entries.1.as_ref().unwrap();
+        assert!(entry.owed.is_empty(), "{port}: nothing is owed");
+        assert!(
+            entry.history[0]
+                .done
+                .iter()
+                .any(|l| l.ends_with(": failed, slack says no") || l.ends_with(": failed, ssm says no"))
+        );
+    }
+    assert_eq!(fallen, ["slack", "slack", "ssm"]);
+}
+
+#[test]
+fn the_second_try_performs_only_what_is_still_owed() {
+    let policy = policy();
+    // The calls of a first event: entry, three tallies, starts counted, post, post, start, storms counted twice, entry.
+    let rows = [
+        ("The first channel.", 6, vec!["post #soc Card", "post #security Card"], 1),
+        ("The second channel.", 7, vec!["post #security Card", "post #soc Card"], 1),
+        ("The runbook.", 8, vec!["post #security Card", "post #soc Card"], 1),
+    ];
+    for (sentence, n, sent, starts) in rows {
+        let world = World::breaking(n, Fault::Later);
+        let told = drain(&policy, &world, &[(0, event(1, 0, "5", false))]);
+        assert_eq!(world.sent(), sent, "{sentence}");
+        assert_eq!(world.started.lock().unwrap().len(), starts, "{sentence}");
+        assert_eq!(told.len(), 2, "{sentence}");
+        assert_eq!(told[1].actions.len(), 1, "{sentence} {:?}", told[1].actions);
+        assert_eq!(told[1].novelty, Some(Novelty::New), "{sentence}");
+        assert!(told[1].entries.1.as_ref().unwrap().owed.is_empty(), "{sentence}");
+    }
+}
+
+#[test]
+fn what_is_owed_survives_another_occurrence_in_between() {
+    let policy = policy();
+    let (first, second) = (event(1, 0, "5", false), event(1, 10, "5", false));
+    let calls = 11;
+    for n in 1..=calls {
+        let world = World::breaking(n, Fault::Later);
+        let one = deliver(&policy, &world, &first, 0);
+        deliver(&policy, &world, &second, 10);
+        let again = deliver(&policy, &world, &first, 30);
+        assert_eq!(again.disposition, Disposition::Ack);
+        let Some(port) = *world.fell.lock().unwrap() else { continue };
+        assert!(matches!(one.disposition, Disposition::Retry(_)));
+        let posts: Vec<_> = world.sent().into_iter().filter(|s| s.starts_with("post")).collect();
+        assert_eq!(posts.len(), 2, "{port} ({n}): one card for each channel: {:?}", world.sent());
+        assert_eq!(world.executions(), 1, "{port} ({n}): the runbook is started");
+    }
+}
+
+#[test]
+fn what_is_over_is_not_remediated_any_more() {
+    let policy = policy();
+    let world = World::breaking(8, Fault::Later);
+    deliver(&policy, &world, &event(1, 0, "5", false), 0);
+    assert_eq!(*world.fell.lock().unwrap(), Some("ssm"));
+    let over = deliver(&policy, &world, &event(1, 10, "5", true), 10);
+    assert_eq!(over.novelty, Some(Novelty::Resolved));
+    let again = deliver(&policy, &world, &event(1, 0, "5", false), 30);
+    assert_eq!((again.disposition, world.executions()), (Disposition::Ack, 0));
+}
+
+#[test]
+fn somebody_who_always_writes_first_makes_it_retry() {
+    struct Busy(MemoryLedger);
+    impl Ledger for Busy {
+        async fn entry(&self, fingerprint: &str) -> Result<Option<Entry>, Trouble> {
+            self.0.entry(fingerprint).await
+        }
+        async fn put_entry(&self, _: &Entry) -> Result<Put, Trouble> {
+            Ok(Put::Conflict)
+        }
+        async fn tally(&self, key: &str) -> Result<Tally, Trouble> {
+            self.0.tally(key).await
+        }
+        async fn put_tally(&self, tally: &Tally) -> Result<Put, Trouble> {
+            self.0.put_tally(tally).await
+        }
+    }
+    let (policy, world) = (policy(), World::default());
+    let ledger = Busy(MemoryLedger::default());
+    let router =
+        Router { policy: &policy, formatter: &FORMATTER, texts: &TEXTS, ledger, messenger: &world, remediator: &world };
+    let text = event(1, 0, "5", false);
+    let Opened::Event(envelope) = open(&text, policy.fields()) else { panic!() };
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let told = runtime.block_on(router.handle(envelope, at(0)));
+    assert_eq!(told.disposition(), Disposition::Retry(RETRY_AFTER));
+    assert_eq!(told.findings[0].error.as_deref(), Some("ledger: changed by somebody else 5 times in a row"));
+    assert_eq!(world.executions(), 1, "the same start, however often it is decided");
+}
+
+#[test]
+fn an_event_is_as_well_off_as_its_worst_finding() {
+    let rows = [
+        (vec![], Disposition::Ack),
+        (vec![Disposition::Ack, Disposition::Retry(RETRY_AFTER)], Disposition::Retry(RETRY_AFTER)),
+        (
+            vec![Disposition::Retry(SignedDuration::from_secs(60)), Disposition::Retry(RETRY_AFTER), Disposition::Ack],
+            Disposition::Retry(SignedDuration::from_secs(60)),
+        ),
+    ];
+    let (policy, world) = (policy(), World::default());
+    for (dispositions, expected) in rows {
+        let findings = dispositions
+            .into_iter()
+            .map(|disposition| Told { disposition, ..deliver(&policy, &world, &event(1, 0, "5", false), 0) })
+            .collect();
+        assert_eq!(Handled { ignored: None, findings }.disposition(), expected);
+    }
+}

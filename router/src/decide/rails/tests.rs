@@ -1,0 +1,403 @@
+use super::*;
+use crate::testing::{ACCOUNT, INSTANCE, at, claim, config, finding, playbook};
+use crate::values::finding::{Actor, ActorKind, Exercise};
+
+/// Everything is allowed: what a row adds takes something away.
+const OPEN: &str = "
+mode = 'automatic'
+accounts = ['111122223333']
+effects = { production = 'disruptive' }
+";
+const ACCOUNTS: &str = "[accounts.\"111122223333\"]\nenvironment = 'production'\n";
+const CONTAIN: &str = "[[remediate]]\nrunbook = 'Contain'\neffect = 'disruptive'\n\
+     with.InstanceId = { from = 'resource.id', pattern = '^i-[0-9a-f]{8,17}$' }\nwith.Action = 'Contain'\n";
+
+/// One try at the rails; a row changes what it is about.
+struct Try {
+    accounts: String,
+    rails: String,
+    playbook: String,
+    finding: Finding,
+    claim: Claim,
+    starts: Tally,
+    now: i64,
+    episode: u32,
+    event: String,
+}
+
+fn open() -> Try {
+    let finding = finding();
+    Try {
+        accounts: ACCOUNTS.to_owned(),
+        rails: OPEN.to_owned(),
+        playbook: CONTAIN.to_owned(),
+        claim: claim(&finding),
+        finding,
+        starts: Tally::new("starts/Contain/111122223333"),
+        now: 0,
+        episode: 1,
+        event: r#"{"detail":{"id":"i-0123456789abcdef0","empty":"","long":""}}"#.to_owned(),
+    }
+}
+
+impl Try {
+    fn pass(&mut self) -> Option<Remediate> {
+        let config = config(&format!("{}\n[remediation]\n{}", self.accounts, self.rails));
+        let playbook = playbook(&self.playbook);
+        let tree = Node::parse(&self.event).unwrap();
+        let case = Case {
+            config: &config,
+            playbook: &playbook,
+            finding: &self.finding,
+            claim: &self.claim,
+            tree: &tree,
+            episode: self.episode,
+            now: at(self.now),
+        };
+        pass(&case, &playbook.remediate[0], &mut self.starts)
+    }
+
+    fn started_before(mut self, seconds_ago: i64, id: &str, times: usize) -> Self {
+        for _ in 0..times {
+            self.starts.add(at(-seconds_ago), &format!("{id} another-token"));
+        }
+        self
+    }
+}
+
+fn rails(more: &str) -> Try {
+    Try { rails: format!("{OPEN}{more}"), ..open() }
+}
+
+fn about(change: impl FnOnce(&mut Resource)) -> Try {
+    let mut t = open();
+    change(&mut t.claim.about);
+    t
+}
+
+/// In mode automatic and approve alike.
+fn check(sentence: &str, make: impl Fn() -> Try, expected: Option<(&str, &str)>) {
+    for mode in ["automatic", "approve"] {
+        let mut t = make();
+        t.rails = t.rails.replace("automatic", mode);
+        let before = t.starts.items.len();
+        let got = t.pass().unwrap();
+        let stop = got.stopped.as_ref().map(|s| (s.rail.as_str(), s.reason.as_str()));
+        assert_eq!(stop, expected, "{sentence} ({mode})");
+        assert_eq!(got.mode.as_str(), mode, "{sentence}");
+        let counted = t.starts.items.len() - before;
+        assert_eq!(
+            counted,
+            usize::from(mode == "automatic" && expected.is_none()),
+            "{sentence} ({mode}): starts counted"
+        );
+    }
+}
+
+#[test]
+fn each_rail_stops_and_names_itself() {
+    check("Nothing is in the way.", open, None);
+    check("The kill switch.", || rails("kill-switch = true"), Some(("kill-switch", "the kill switch is on")));
+    check(
+        "An account that nobody knows.",
+        || Try { accounts: String::new(), ..open() },
+        Some(("accounts", "account 111122223333 is not in the account directory")),
+    );
+    check(
+        "An account that is not allowed.",
+        || Try { rails: OPEN.replace("['111122223333']", "['444455556666']"), ..open() },
+        Some(("accounts", "account 111122223333 is not in remediation.accounts")),
+    );
+    check(
+        "The resource is another account's: its own account's rails hold, not those of the account that reports.",
+        || about(|r| r.account = Some("444455556666".to_owned())),
+        Some(("accounts", "account 444455556666 is not in the account directory")),
+    );
+    check(
+        "Another Region.",
+        || rails("regions = ['us-east-1']"),
+        Some(("regions", "eu-west-1 is not in remediation.regions")),
+    );
+    check("This Region among others.", || rails("regions = ['us-east-1', 'eu-west-1']"), None);
+    check(
+        "Another runbook.",
+        || rails("runbooks = ['Other']"),
+        Some(("runbooks", "Contain is not in remediation.runbooks")),
+    );
+    check("This runbook among others.", || rails("runbooks = ['Other', 'Contain']"), None);
+    check(
+        "Not severe enough.",
+        || rails("min-severity = 'critical'"),
+        Some(("severity", "high is below remediation.min-severity (critical)")),
+    );
+    check("Just severe enough.", || rails("min-severity = 'high'"), None);
+    check(
+        "By default from medium on.",
+        || Try { claim: Claim { severity: crate::values::severity::Severity::Low, ..claim(&finding()) }, ..open() },
+        Some(("severity", "low is below remediation.min-severity (medium)")),
+    );
+    check(
+        "It reaches further than the environment allows.",
+        || Try { rails: OPEN.replace("disruptive", "reversible"), ..open() },
+        Some(("effect", "its effect is disruptive; environment production allows reversible at most")),
+    );
+    check(
+        "It reaches less far than the environment allows.",
+        || Try { rails: OPEN.replace("disruptive", "destructive"), ..open() },
+        None,
+    );
+    check(
+        "An environment without a word: harmless only.",
+        || Try { rails: OPEN.replace("production", "staging"), ..open() },
+        Some(("effect", "its effect is disruptive; environment production allows harmless at most")),
+    );
+    check(
+        "An account without an environment: harmless only.",
+        || Try { accounts: "[accounts.\"111122223333\"]\nname = 'x'\n".to_owned(), ..open() },
+        Some(("effect", "its effect is disruptive; environment * allows harmless at most")),
+    );
+    check("A word for all others.", || Try { rails: OPEN.replace("production", "'*'"), ..open() }, None);
+}
+
+#[test]
+fn protected_resources_are_never_touched() {
+    let by = |reason| Some(("protected", reason));
+    check(
+        "By id.",
+        || rails("protected = ['i-0123456789abcdef0']"),
+        by("i-0123456789abcdef0 is protected by i-0123456789abcdef0"),
+    );
+    check(
+        "By ARN.",
+        || rails("protected = ['arn:aws:ec2:*:111122223333:*']"),
+        by("i-0123456789abcdef0 is protected by arn:aws:ec2:*:111122223333:*"),
+    );
+    check("By name.", || rails("protected = ['web-*']"), by("i-0123456789abcdef0 is protected by web-*"));
+    check("Another one.", || rails("protected = ['web', 'eb-1', 'i-0123456789abcdef', 'web-*-db']"), None);
+    let tagged = |key: &'static str, value: &'static str, wanted: &'static str| {
+        move || Try {
+            rails: format!("{OPEN}protected-tags = ['{wanted}']"),
+            ..about(|r| r.tags = vec![(key.to_owned(), value.to_owned())])
+        }
+    };
+    check("By a tag, whatever its value.", tagged("keep", "x", "keep"), by("i-0123456789abcdef0 is protected by keep"));
+    check(
+        "By a tag with its value.",
+        tagged("tier", "db", "tier=db"),
+        by("i-0123456789abcdef0 is protected by tier=db"),
+    );
+    check("The tag has another value.", tagged("tier", "web", "tier=db"), None);
+    check("A value alone is no key.", tagged("tier", "db", "db"), None);
+}
+
+#[test]
+fn cooldown_and_budget_have_edges() {
+    check(
+        "The same resource a second too early.",
+        || open().started_before(3_599, INSTANCE, 1),
+        Some(("cooldown", "i-0123456789abcdef0 was remediated less than 1h ago")),
+    );
+    check("Exactly after the cooldown.", || open().started_before(3_600, INSTANCE, 1), None);
+    check("Another resource has a cooldown of its own.", || open().started_before(1, "i-1", 1), None);
+    check("The fifth start within the hour.", || open().started_before(3_599, "i-1", 4), None);
+    check(
+        "The sixth is one too many.",
+        || open().started_before(3_599, "i-1", 5),
+        Some(("budget", "5 starts in the last 1h; the budget is 5")),
+    );
+    check("The budget slides.", || open().started_before(3_600, "i-1", 5), None);
+    check(
+        "A budget of nothing.",
+        || rails("budget = { starts = 0 }"),
+        Some(("budget", "0 starts in the last 1h; the budget is 0")),
+    );
+    check(
+        "Times of one's own.",
+        || rails("cooldown = '1m'\nbudget = { starts = 1, within = '1m' }").started_before(60, INSTANCE, 9),
+        None,
+    );
+}
+
+#[test]
+fn a_retry_of_a_start_is_the_same_start() {
+    let mut t = rails("budget = { starts = 1 }");
+    let first = t.pass().unwrap();
+    t.now = 30;
+    let again = t.pass().unwrap();
+    assert_eq!((first.stopped.clone(), &again), (None, &first), "it is not stopped by itself");
+    assert_eq!(t.starts.items.len(), 1, "and counted once");
+    t.episode = 2;
+    assert_eq!(t.pass().unwrap().stopped.unwrap().rail, "cooldown", "the next episode is another start");
+}
+
+#[test]
+fn a_mode_is_chosen_by_playbook_environment_and_default_and_lowered_by_caution() {
+    let rows = [
+        ("Nothing is configured: proposed.", "", "", Some(Mode::Propose)),
+        ("The general mode.", "", "mode = 'approve'", Some(Mode::Approve)),
+        (
+            "The environment's wins over it.",
+            "",
+            "mode = 'automatic'\nenvironments = { production = 'approve' }",
+            Some(Mode::Approve),
+        ),
+        (
+            "Another environment's does not.",
+            "",
+            "mode = 'approve'\nenvironments = { staging = 'off' }",
+            Some(Mode::Approve),
+        ),
+        (
+            "The playbook's wins over the environment's.",
+            "",
+            "environments = { production = 'off' }\nplaybooks = { mining = 'automatic' }",
+            Some(Mode::Automatic),
+        ),
+        ("Off is off.", "", "mode = 'off'", None),
+        ("A dry run lowers.", "", "mode = 'automatic'\ndry-run = true", Some(Mode::Propose)),
+        ("A dry run does not raise.", "", "mode = 'off'\ndry-run = true", None),
+        ("CloudFormation owns it.", "aws:cloudformation:stack-name", "mode = 'automatic'", Some(Mode::Propose)),
+        ("Terraform owns it.", "terraform", "mode = 'approve'", Some(Mode::Propose)),
+        ("One's own mark.", "owner", "mode = 'approve'\npropose-tags = ['owner']", Some(Mode::Propose)),
+        ("The marks were replaced.", "terraform", "mode = 'approve'\npropose-tags = ['owner']", Some(Mode::Approve)),
+    ];
+    for (sentence, tag, rails, expected) in rows {
+        let mut t = about(|r| r.tags = vec![(tag.to_owned(), "x".to_owned())]);
+        t.rails = rails.to_owned();
+        assert_eq!(t.pass().map(|r| r.mode), expected, "{sentence}");
+    }
+}
+
+#[test]
+fn proposing_needs_only_parameters_and_nothing_starts_unless_all_is_said() {
+    let mut t = Try { accounts: String::new(), rails: "kill-switch = true".to_owned(), ..open() };
+    let proposed = t.pass().unwrap();
+    assert_eq!((proposed.mode, proposed.stopped), (Mode::Propose, None));
+    let mut t = Try { accounts: String::new(), rails: "mode = 'automatic'".to_owned(), ..open() };
+    assert!(t.pass().unwrap().stopped.is_some(), "automatic and nothing else configured");
+    assert_eq!(t.starts.items.len(), 0);
+}
+
+#[test]
+fn an_exercise_is_never_remediated_not_even_in_words() {
+    for exercise in [Exercise::Sample, Exercise::Drill, Exercise::Replay] {
+        for mode in ["automatic", "approve", "propose"] {
+            let mut t = open();
+            t.rails = t.rails.replace("automatic", mode);
+            t.finding.exercise = Some(exercise);
+            assert_eq!(t.pass(), None, "{exercise:?} {mode}");
+            assert_eq!(t.starts.items.len(), 0);
+        }
+    }
+}
+
+#[test]
+fn parameters_bind_or_stop() {
+    let actor = Actor {
+        kind: ActorKind::IamUser,
+        id: "arn:aws:iam::111122223333:user/bob".to_owned(),
+        name: "user/bob".to_owned(),
+        account: None,
+        session: None,
+        access_key: None,
+        source_ip: None,
+    };
+    let stop = |reason: &str| Err(reason.to_owned());
+    let rows = [
+        ("A pointer.", "{ at = '/detail/id', pattern = '^i-[0-9a-f]+$' }", Ok(vec![INSTANCE])),
+        ("A pointer to nothing.", "{ at = '/detail/no', pattern = '^.*$' }", stop("P has no value in this finding")),
+        (
+            "An empty text is nothing.",
+            "{ at = '/detail/empty', pattern = '^.*$' }",
+            stop("P has no value in this finding"),
+        ),
+        (
+            "It looks wrong.",
+            "{ at = '/detail/id', pattern = '^vol-.*$' }",
+            stop("P does not look right: \"i-0123456789abcdef0\" does not match ^vol-.*$"),
+        ),
+        ("Too long.", "{ at = '/detail/long', pattern = '^.*$' }", stop("P is longer than 512 characters")),
+        ("As long as SSM takes.", "{ at = '/detail/fits', pattern = '^x+$' }", Ok(vec![])),
+        ("A constant.", "'yes'", Ok(vec!["yes"])),
+        ("Constants.", "['a', 'b']", Ok(vec!["a", "b"])),
+        ("The resource.", "{ from = 'resource.id', pattern = '^i-.*$' }", Ok(vec![INSTANCE])),
+        (
+            "Its ARN.",
+            "{ from = 'resource.arn', pattern = '^arn:.*$' }",
+            Ok(vec!["arn:aws:ec2:eu-west-1:111122223333:instance/i-0123456789abcdef0"]),
+        ),
+        ("Its name.", "{ from = 'resource.name', pattern = '^.*$' }", Ok(vec!["web-1"])),
+        ("The account.", "{ from = 'account.id', pattern = '^[0-9]{12}$' }", Ok(vec![ACCOUNT])),
+        ("The Region.", "{ from = 'region', pattern = '^[a-z0-9-]+$' }", Ok(vec!["eu-west-1"])),
+        ("The actor's name.", "{ from = 'actor.name', pattern = '^.*$' }", Ok(vec!["user/bob"])),
+        ("The actor.", "{ from = 'actor.id', pattern = '^arn:.*$' }", Ok(vec!["arn:aws:iam::111122223333:user/bob"])),
+    ];
+    let (long, fits) = ("x".repeat(513), "x".repeat(512));
+    for (sentence, with, expected) in rows {
+        for mode in ["automatic", "approve", "propose"] {
+            let mut t = open();
+            t.rails = t.rails.replace("automatic", mode);
+            t.playbook = format!("[[remediate]]\nrunbook = 'Contain'\neffect = 'disruptive'\nwith.P = {with}\n");
+            t.finding.actor = Some(actor.clone());
+            t.event = format!(r#"{{"detail":{{"id":"{INSTANCE}","empty":"","long":"{long}","fits":"{fits}"}}}}"#);
+            let got = t.pass().unwrap();
+            let expected = match &expected {
+                Ok(values) if values.is_empty() => Ok(vec![fits.clone()]),
+                Ok(values) => Ok(values.iter().map(|v| (*v).to_owned()).collect()),
+                Err(reason) => Err(reason.clone()),
+            };
+            let bound = match got.stopped {
+                None => Ok(got.parameters["P"].clone()),
+                Some(stop) => {
+                    assert_eq!((stop.rail.as_str(), got.parameters.len()), ("parameters", 0), "{sentence}");
+                    Err(stop.reason)
+                }
+            };
+            assert_eq!(bound, expected, "{sentence} ({mode})");
+        }
+    }
+    let mut nobody = open();
+    nobody.playbook =
+        "[[remediate]]\nrunbook = 'Contain'\neffect = 'harmless'\nwith.P = { from = 'actor.id', pattern = '^.*$' }"
+            .to_owned();
+    assert_eq!(nobody.pass().unwrap().stopped.unwrap().reason, "P has no value in this finding");
+}
+
+#[test]
+fn a_client_token_names_one_start() {
+    let token = |t: &mut Try| t.pass().unwrap().client_token;
+    let first = token(&mut open());
+    let uuid = Uuid::parse_str(&first).unwrap();
+    assert_eq!((uuid.get_version_num(), uuid.get_variant()), (5, uuid::Variant::RFC4122));
+    assert_eq!(
+        first,
+        token(&mut Try { now: 99, rails: "mode = 'approve'".to_owned(), ..open() }),
+        "the same at any time"
+    );
+    let others = [
+        token(&mut Try { episode: 2, ..open() }),
+        token(&mut Try { playbook: CONTAIN.replace("'Contain'\neffect", "'Other'\neffect"), ..open() }),
+        token(&mut Try { claim: Claim { fingerprint: "another".to_owned(), ..claim(&finding()) }, ..open() }),
+    ];
+    for (i, other) in others.iter().enumerate() {
+        assert!(*other != first && !others[..i].contains(other), "{others:?}");
+    }
+    let elsewhere = about(|r| r.account = Some("444455556666".to_owned())).pass().unwrap();
+    assert_eq!(elsewhere.account, "444455556666", "it runs where the resource is");
+}
+
+#[test]
+fn a_star_stands_for_anything() {
+    for (pattern, text, expected) in [
+        ("i-1", "i-1", true),
+        ("i-1", "i-12", false),
+        ("arn:aws:s3:::prod-*", "arn:aws:s3:::prod-logs", true),
+        ("*-logs", "prod-logs", true),
+        ("*", "", true),
+        ("a*a", "a", false),
+        ("a*b*c", "axxbxxc", true),
+        ("a*b*c", "axxcxxb", false),
+    ] {
+        assert_eq!(like(pattern, text), expected, "{pattern} {text}");
+    }
+}

@@ -1,0 +1,94 @@
+//! What unit tests build from: one finding, its claim, a playbook, a configuration, a clock. Rows change what they are about.
+use crate::{
+    decide::{config::Config, novelty::Timing, playbook::Playbook},
+    values::{
+        finding::{Finding, Resource, Status},
+        severity::Severity,
+        verdict::Claim,
+    },
+};
+use jiff::{SignedDuration, Timestamp};
+
+pub(crate) const ACCOUNT: &str = "111122223333";
+pub(crate) const INSTANCE: &str = "i-0123456789abcdef0";
+
+/// So many seconds into the tests' day.
+pub(crate) fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_second(1_767_225_600 + seconds).unwrap()
+}
+
+/// A day of quiet, a day of memory, no threshold.
+pub(crate) fn timing() -> Timing {
+    Timing { quiet: SignedDuration::from_hours(24), memory: SignedDuration::from_hours(24), threshold: None }
+}
+
+/// An instance, as GuardDuty reports it at second 0.
+pub(crate) fn finding() -> Finding {
+    Finding {
+        id: "f".to_owned(),
+        revision: at(0),
+        reporter: "guardduty".to_owned(),
+        kind: "CryptoCurrency:EC2/BitcoinTool.B!DNS".to_owned(),
+        title: "Mining".to_owned(),
+        description: "It mines.".to_owned(),
+        severity: Severity::High,
+        status: Status::Active,
+        can_resolve: true,
+        account: ACCOUNT.to_owned(),
+        region: "eu-west-1".to_owned(),
+        resources: vec![instance()],
+        actor: None,
+        first_seen: at(0),
+        last_seen: at(0),
+        count: 1,
+        link: None,
+        exercise: None,
+        signals: Vec::new(),
+    }
+}
+
+pub(crate) fn instance() -> Resource {
+    Resource {
+        kind: "AwsEc2Instance".into(),
+        id: INSTANCE.to_owned(),
+        arn: Some(format!("arn:aws:ec2:eu-west-1:{ACCOUNT}:instance/{INSTANCE}")),
+        name: Some("web-1".to_owned()),
+        account: None,
+        tags: Vec::new(),
+    }
+}
+
+/// The same, seen again at this second.
+pub(crate) fn seen(finding: Finding, seconds: i64) -> Finding {
+    Finding { revision: at(seconds), last_seen: at(seconds), first_seen: at(seconds), ..finding }
+}
+
+/// What playbook 0 makes of a finding.
+pub(crate) fn claim(finding: &Finding) -> Claim {
+    Claim {
+        playbook: 0,
+        severity: finding.severity,
+        weakness: "ec2-crypto-mining".to_owned(),
+        about: finding.resources[0].clone(),
+        region: Some(finding.region.clone()),
+        fingerprint: "fingerprint".to_owned(),
+        also: Vec::new(),
+        notes: Vec::new(),
+    }
+}
+
+/// A playbook that claims GuardDuty findings, with more lines after it.
+pub(crate) fn playbook_text(more: &str) -> String {
+    format!(
+        "summary = 'A test'\nweakness = 'ec2-crypto-mining'\nwhen.source = ['aws.guardduty']\n\
+         [tell]\ntitle = 'It mines'\nwhy = 'Bad'\nnext = ['Stop it']\n{more}"
+    )
+}
+
+pub(crate) fn playbook(more: &str) -> Playbook {
+    Playbook::parse("mining", "mining.toml", &playbook_text(more)).unwrap()
+}
+
+pub(crate) fn config(text: &str) -> Config {
+    Config::parse("findings-router.toml", text).unwrap()
+}
