@@ -430,3 +430,44 @@ fn an_event_is_as_well_off_as_its_worst_finding() {
         assert_eq!(Handled { ignored: None, findings }.disposition(), expected);
     }
 }
+
+#[test]
+fn a_storm_is_told_on_one_card() {
+    let (policy, world) = (policy(), World::default());
+    drain(&policy, &world, &storm());
+    let here: Vec<_> = world.sent().into_iter().filter(|s| s.contains("#soc")).collect();
+    insta::assert_snapshot!(here.join("\n"), @r"
+    post #soc Card
+    post #soc Card
+    post #soc Card
+    post #soc Storm
+    thread #soc StormLine
+    update #soc Storm
+    thread #soc StormLine
+    ");
+}
+
+#[test]
+fn the_longest_wait_counts() {
+    struct Busy;
+    impl Messenger for Busy {
+        async fn send(&self, notify: &Notify, _: &Message) -> Outcome {
+            let wait = if notify.destination.ends_with("soc") { 10 } else { 60 };
+            Outcome::Later(SignedDuration::from_secs(wait), "429".to_owned())
+        }
+    }
+    let (policy, world) = (policy(), World::default());
+    let router = Router {
+        policy: &policy,
+        formatter: &FORMATTER,
+        texts: &TEXTS,
+        ledger: &world,
+        messenger: Busy,
+        remediator: &world,
+    };
+    let text = event(1, 0, "5", false);
+    let Opened::Event(envelope) = open(&text, policy.fields()) else { panic!() };
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let handled = runtime.block_on(router.handle(envelope, at(0)));
+    assert_eq!(handled.disposition(), Disposition::Retry(SignedDuration::from_secs(60)));
+}
