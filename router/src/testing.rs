@@ -1,6 +1,6 @@
 //! What unit tests build from: one finding, its claim, a playbook, a configuration, a clock. Rows change what they are about.
 use crate::{
-    decide::{config::Config, novelty::Timing, playbook::Playbook},
+    decide::{config::Config, novelty::Timing, playbook::Playbook, written::Problem},
     values::{
         finding::{Finding, Resource, Status},
         severity::Severity,
@@ -91,4 +91,14 @@ pub(crate) fn playbook(more: &str) -> Playbook {
 
 pub(crate) fn config(text: &str) -> Config {
     Config::parse("findings-router.toml", text).unwrap()
+}
+
+/// Broken files with what is said about each; one that is accepted is a failure.
+pub(crate) fn refusals<T>(rows: &[(&str, String)], parse: impl Fn(&str) -> Result<T, Vec<Problem>>) -> String {
+    let shown = rows.iter().map(|(sentence, text)| {
+        let Err(problems) = parse(text) else { panic!("accepted: {sentence}") };
+        let lines: Vec<_> = problems.iter().map(ToString::to_string).collect();
+        format!("## {sentence}\n{}\n", lines.join("\n"))
+    });
+    shown.collect::<Vec<_>>().join("\n")
 }

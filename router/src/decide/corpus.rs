@@ -44,17 +44,18 @@ fn events(policy: &Policy) -> Vec<(String, String)> {
     let mut events = Vec::new();
     for path in paths {
         let name = path.strip_prefix(&folder).unwrap().display().to_string();
-        if name.ends_with(".md") || name.starts_with("zz-broken-input") {
+        let ends = |ending: &str| path.extension().is_some_and(|e| e == ending);
+        if ends("md") || name.starts_with("zz-broken-input") {
             continue;
         }
         let mut text = String::new();
         let bytes = fs::read(&path).unwrap();
-        if name.ends_with(".gz") {
+        if ends("gz") {
             GzDecoder::new(&bytes[..]).read_to_string(&mut text).unwrap();
         } else {
             text = String::from_utf8(bytes).unwrap();
         }
-        if name.ends_with(".jsonl") {
+        if ends("jsonl") {
             events.extend(text.lines().map(|line| (name.clone(), line.to_owned())));
             continue;
         }
@@ -73,7 +74,9 @@ fn each_judged(policy: &Policy, events: &[(String, String)], mut each: impl FnMu
     for (path, text) in events {
         let Opened::Event(envelope) = open(text, policy.fields()) else { panic!("{path}") };
         if let (_, Examined::Findings(judged)) = policy.examine(envelope, at(0)) {
-            judged.iter().for_each(|j| each(path, text, j));
+            for one in &judged {
+                each(path, text, one);
+            }
         }
     }
 }

@@ -41,9 +41,13 @@ accounts = ['111122223333']
 ";
 
 fn policy() -> Policy {
+    policy_of(CONFIG)
+}
+
+fn policy_of(config: &str) -> Policy {
     let file = PolicyFile { name: "mining".to_owned(), path: "mining.toml".to_owned(), text: CONTAIN.to_owned() };
     let user = UserFiles { playbooks: vec![file], ..UserFiles::default() };
-    Policy::load(Config::parse("c.toml", CONFIG).unwrap(), &user).unwrap()
+    Policy::load(Config::parse("c.toml", config).unwrap(), &user).unwrap()
 }
 
 /// What the world does to one call.
@@ -429,4 +433,72 @@ fn an_event_is_as_well_off_as_its_worst_finding() {
             .collect();
         assert_eq!(Handled { ignored: None, findings }.disposition(), expected);
     }
+}
+
+#[test]
+fn a_storm_is_told_on_one_card() {
+    let (policy, world) = (policy(), World::default());
+    drain(&policy, &world, &storm());
+    let here: Vec<_> = world.sent().into_iter().filter(|s| s.contains("#soc")).collect();
+    insta::assert_snapshot!(here.join("\n"), @r"
+    post #soc Card
+    post #soc Card
+    post #soc Card
+    post #soc Storm
+    thread #soc StormLine
+    update #soc Storm
+    thread #soc StormLine
+    ");
+}
+
+#[test]
+fn the_longest_wait_counts() {
+    struct Busy;
+    impl Messenger for Busy {
+        async fn send(&self, notify: &Notify, _: &Message) -> Outcome {
+            let wait = if notify.destination.ends_with("soc") { 10 } else { 60 };
+            Outcome::Later(SignedDuration::from_secs(wait), "429".to_owned())
+        }
+    }
+    let (policy, world) = (policy(), World::default());
+    let router = Router {
+        policy: &policy,
+        formatter: &FORMATTER,
+        texts: &TEXTS,
+        ledger: &world,
+        messenger: Busy,
+        remediator: &world,
+    };
+    let text = event(1, 0, "5", false);
+    let Opened::Event(envelope) = open(&text, policy.fields()) else { panic!() };
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let handled = runtime.block_on(router.handle(envelope, at(0)));
+    assert_eq!(handled.disposition(), Disposition::Retry(SignedDuration::from_secs(60)));
+}
+
+#[test]
+fn only_what_is_automatic_and_passed_every_rail_is_started() {
+    let rows = [
+        ("Automatic.", CONFIG.to_owned(), 1),
+        ("Behind a button.", CONFIG.replace("automatic", "approve"), 0),
+        ("Only proposed.", CONFIG.replace("automatic", "propose"), 0),
+        ("Automatic, and a rail stops it.", format!("{CONFIG}kill-switch = true\n"), 0),
+        ("Automatic, and it is a dry run.", format!("{CONFIG}dry-run = true\n"), 0),
+    ];
+    for (sentence, config, starts) in rows {
+        let (policy, world) = (policy_of(&config), World::default());
+        let told = deliver(&policy, &world, &event(1, 0, "5", false), 0);
+        assert_eq!((world.executions(), told.disposition, told.error), (starts, Disposition::Ack, None), "{sentence}");
+    }
+}
+
+#[test]
+fn what_escalates_out_of_a_storm_has_a_card_of_its_own_from_then_on() {
+    let (policy, world) = (policy(), World::default());
+    let (critical, still) = (event(4, 100, "9.5", false), event(4, 90_000, "9.5", false));
+    let told = drain(&policy, &world, &[storm(), vec![(100, critical), (90_000, still)]].concat());
+    let here: Vec<_> = world.sent().into_iter().filter(|s| s.contains("#soc")).skip(7).collect();
+    assert_eq!(here, ["post #soc Card", "broadcast #soc Reminder"]);
+    let cards = &told.last().unwrap().entries.1.as_ref().unwrap().cards;
+    assert!(cards.len() == 2 && cards.iter().all(|c| !c.storm), "{cards:?}");
 }

@@ -137,6 +137,15 @@ fn every_row_of_the_table() {
              10m gd/a resolved high => resolved
              11m@5m gd/a active high => stale",
         ),
+    ];
+    for (sentence, story) in rows {
+        check(sentence, timing(), story);
+    }
+}
+
+#[test]
+fn it_is_over_when_everybody_who_can_say_so_says_so() {
+    let rows = [
         (
             "Another reporter has revisions of its own, also older ones.",
             "10m gd/a active high => new

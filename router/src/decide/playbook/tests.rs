@@ -1,5 +1,5 @@
 use super::*;
-use crate::testing::{playbook, playbook_text};
+use crate::testing::{playbook, playbook_text, refusals};
 
 #[test]
 fn what_is_left_out_has_a_default() {
@@ -49,11 +49,5 @@ fn every_mistake_has_its_message() {
         ("A constant that SSM refuses.", with(&format!("'{}'", "x".repeat(513)))),
         ("Many at once.", "sumary = 1\nweakness = 'A'\n[tell]\ntitle = 1\n[judge]\nquiet = 1\n".to_owned()),
     ];
-    let mut shown = String::new();
-    for (sentence, text) in rows {
-        let Err(problems) = Playbook::parse("p", "p.toml", &text) else { panic!("accepted: {sentence}") };
-        let lines = problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
-        shown += &format!("## {sentence}\n{lines}\n\n");
-    }
-    insta::assert_snapshot!(shown);
+    insta::assert_snapshot!(refusals(&rows, |text| Playbook::parse("p", "p.toml", text)));
 }

@@ -37,8 +37,8 @@ fn judge(policy: &Policy, text: &str) -> String {
     let name = |i: &usize| policy.playbooks[*i].name.as_str();
     let lines = judged.iter().map(|j| match &j.verdict {
         Verdict::Claimed(c) => {
-            let also: String = c.also.iter().map(|i| format!(" +{}", name(i))).collect();
-            format!("{} {}{also}", name(&c.playbook), c.severity)
+            let also: Vec<_> = c.also.iter().flat_map(|i| [" +", name(i)]).collect();
+            format!("{} {}{}", name(&c.playbook), c.severity, also.concat())
         }
         Verdict::Suppressed(why) => format!("suppressed: {why}"),
         Verdict::Ignored(why) => format!("ignored: {why}"),
