@@ -26,6 +26,7 @@ impl Message {
         let title = escape::prose(&view.title);
         let title = if title.is_empty() { escape::prose(&view.playbook) } else { title };
         let text = format!("[{}] {title} ({})", view.severity.to_uppercase(), escape::prose(&view.account.id));
+        let text = escape::restore(&text);
         let section = serde_json::json!({ "type": "mrkdwn", "text": shorten::mrkdwn(&text, 3_000), "verbatim": true });
         Self { blocks: serde_json::json!([{ "type": "section", "text": section }]), text: shorten::mrkdwn(&text, 400) }
     }

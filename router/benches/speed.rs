@@ -62,31 +62,30 @@ fn policy(extra: usize) -> Policy {
 
 /// Body → what the policy makes of it → what is new → plan; the number of actions, so that nothing is optimised away.
 fn decide(policy: &Policy, body: &str, known: Option<&Entry>, now: Timestamp) -> (usize, Option<Entry>) {
-    let Opened::Event(envelope) = carrier::open(body, policy.fields()) else { return (0, None) };
-    let (_, Examined::Findings(judged)) = policy.examine(envelope, now) else { return (0, None) };
-    let one = &judged[0];
+    let Opened::Event(mut envelope) = carrier::open(body, policy.fields()) else { return (0, None) };
+    let (Examined::Findings(mut findings), _) = policy.examine(&mut envelope, now) else { return (0, None) };
+    let Some(one) = findings.next(&envelope) else { return (0, None) };
     let Verdict::Claimed(claim) = &one.verdict else { return (0, None) };
     let playbook = &policy.playbooks[claim.playbook];
     let timing = Timing { quiet: playbook.quiet, memory: playbook.memory, threshold: None };
     let (novelty, mut entry) = advance(known.cloned(), &one.finding, claim, timing, now);
-    let facts = Facts { config: &policy.config, playbook, finding: &one.finding, claim, novelty, tree: &one.tree, now };
+    let facts = Facts { config: &policy.config, playbook, finding: &one.finding, claim, novelty, tree: one.tree, now };
     let actions = plan(&facts, &mut entry, &mut Tallies::new());
     (actions.len(), Some(entry))
 }
 
 /// Body → rendered card.
 fn card(policy: &Policy, formatter: &Formatter, texts: &Texts, body: &str, now: Timestamp) -> usize {
-    let Opened::Event(envelope) = carrier::open(body, policy.fields()) else { return 0 };
-    let (envelope, Examined::Findings(judged)) = policy.examine(envelope, now) else { return 0 };
-    let one = &judged[0];
+    let Opened::Event(mut envelope) = carrier::open(body, policy.fields()) else { return 0 };
+    let (Examined::Findings(mut findings), _) = policy.examine(&mut envelope, now) else { return 0 };
+    let Some(one) = findings.next(&envelope) else { return 0 };
     let Verdict::Claimed(claim) = &one.verdict else { return 0 };
     let playbook = &policy.playbooks[claim.playbook];
     let timing = Timing { quiet: playbook.quiet, memory: playbook.memory, threshold: None };
     let (novelty, mut entry) = advance(None, &one.finding, claim, timing, now);
-    let facts = Facts { config: &policy.config, playbook, finding: &one.finding, claim, novelty, tree: &one.tree, now };
+    let facts = Facts { config: &policy.config, playbook, finding: &one.finding, claim, novelty, tree: one.tree, now };
     plan(&facts, &mut entry, &mut Tallies::new());
-    let event = show::event_of(envelope.text, None);
-    let context = show::context(facts.config, &one.finding, claim, &event);
+    let context = show::context(facts.config, &one.finding, claim, &serde_json::Value::Null);
     entry.shown = Some(show::shown(&facts, &|i| policy.playbooks[i].name.clone(), &context, texts).0);
     let view = show::view(&policy.config, &entry, Kind::Card, novelty, None, None);
     formatter.slack(&view).unwrap().text.len()

@@ -90,7 +90,9 @@ pub(crate) fn playbook(more: &str) -> Playbook {
 }
 
 pub(crate) fn config(text: &str) -> Config {
-    Config::parse("findings-router.toml", text).unwrap()
+    let (config, problems) = Config::parse("findings-router.toml", text);
+    assert!(problems.is_empty(), "{problems:#?}");
+    config
 }
 
 /// Broken files with what is said about each; one that is accepted is a failure.

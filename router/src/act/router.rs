@@ -47,8 +47,12 @@ pub struct Router<'p, L, M, R> {
 }
 
 /// What became of an event.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Handled {
+    /// The source that reads it, by name.
+    pub source: Option<String>,
+    /// Why it cannot be taken.
+    pub refused: Option<String>,
     /// Why it holds no finding.
     pub ignored: Option<String>,
     /// Its findings, in the event's order.
@@ -92,24 +96,26 @@ pub struct Performed {
 impl Handled {
     /// The worst of its findings' dispositions.
     pub fn disposition(&self) -> Disposition {
-        self.findings.iter().map(|f| f.disposition).max().unwrap_or(Disposition::Ack)
+        let refused = self.refused.as_ref().map(|_| Disposition::Reject);
+        self.findings.iter().map(|f| f.disposition).chain(refused).max().unwrap_or(Disposition::Ack)
     }
 }
 
 impl<L: Ledger, M: Messenger, R: Remediator> Router<'_, L, M, R> {
     /// Takes one event through everything.
-    pub async fn handle(&self, envelope: Envelope<'_>, now: Timestamp) -> Handled {
-        let (envelope, examined) = self.policy.examine(envelope, now);
+    pub async fn handle(&self, mut envelope: Envelope<'_>, now: Timestamp) -> Handled {
+        let (examined, source) = self.policy.examine(&mut envelope, now);
+        let mut handled = Handled { source: source.map(str::to_owned), ..Handled::default() };
         match examined {
-            Examined::Ignored(reason) => Handled { ignored: Some(reason), findings: Vec::new() },
-            Examined::Findings(judged) => {
-                let mut findings = Vec::with_capacity(judged.len());
-                for one in judged {
-                    findings.push(self.tell(&envelope, one, now).await);
+            Examined::Ignored(reason) => handled.ignored = Some(reason),
+            Examined::Refused(reason) => handled.refused = Some(reason),
+            Examined::Findings(mut findings) => {
+                while let Some(one) = findings.next(&envelope) {
+                    handled.findings.push(self.tell(&envelope, one, now).await);
                 }
-                Handled { ignored: None, findings }
             }
         }
+        handled
     }
 
     async fn tell(&self, envelope: &Envelope<'_>, judged: Judged<'_>, now: Timestamp) -> Told {
@@ -185,7 +191,7 @@ impl<L: Ledger, M: Messenger, R: Remediator> Router<'_, L, M, R> {
         if novelty == Novelty::Stale {
             return Ok(Some(Decided { novelty, actions: Vec::new(), entries: (before, None), mistakes: Vec::new() }));
         }
-        let facts = Facts { config: &policy.config, playbook, finding, claim, novelty, tree: &judged.tree, now };
+        let facts = Facts { config: &policy.config, playbook, finding, claim, novelty, tree: judged.tree, now };
         let mut tallies = Tallies::new();
         for key in facts.tallies() {
             let tally = self.ledger.tally(&key).await?;
@@ -200,7 +206,8 @@ impl<L: Ledger, M: Messenger, R: Remediator> Router<'_, L, M, R> {
 
         let mut mistakes = Vec::new();
         if matches!(novelty, Novelty::New | Novelty::Reopened | Novelty::Escalated) {
-            let event = show::event_of(envelope.text, judged.element.as_ref());
+            let whole = playbook.shows_event();
+            let event = if whole { show::event_of(envelope.text, judged.element) } else { serde_json::Value::Null };
             let context = show::context(facts.config, finding, claim, &event);
             let name = |i: usize| policy.playbooks[i].name.clone();
             let (shown, wrong) = show::shown(&facts, &name, &context, self.texts);

@@ -50,7 +50,7 @@ pub fn run(args: &Args, config: Option<&Path>) -> u8 {
     }
     if !problems.is_empty() {
         if args.format == Format::Text {
-            anstream::println!("{} problems", problems.len());
+            anstream::println!("{}", setup::count(problems.len()));
         }
         return WRONG;
     }

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     act::router::{Handled, Told},
-    decide::{carrier::Envelope, policy::Policy},
+    decide::policy::Policy,
     values::{
         action::{Action, Mode},
         entry::{Entry, State},
@@ -98,21 +98,30 @@ fn try_run(args: &Args, setup: &Setup) -> io::Result<u8> {
     let mut player = Player::new(setup)?;
     let limits = Limits::default();
     let mut stdin = io::stdin().lock();
+    let mut unread = Vec::new();
     let _ = input::read(&args.after, &mut stdin, &limits, &mut |seen| {
-        if let Seen::Event { body: Ok(text), .. } = seen {
-            player.play(&text, &mut |_, _| {});
+        if let Seen::Event { path, index, body } = seen {
+            match body {
+                Ok(text) => player.play(&text, &mut |_, result| {
+                    unread.extend(result.err().map(|why| format!("{path} #{index}: {why}")))
+                }),
+                Err(refusal) => unread.push(format!("{path} #{index}: {refusal}")),
+            }
         }
         ControlFlow::Continue(())
     });
+    for line in &unread {
+        anstream::eprintln!("left out of the past: {}", clean(line));
+    }
     player.fix(args.would.then(Timestamp::now));
     let mut out = anstream::stdout().lock();
-    let (mut code, mut failed) = (DONE, Ok(()));
+    let (mut code, mut failed) = (if unread.is_empty() { DONE } else { WRONG }, Ok(()));
     let _ = input::read(std::slice::from_ref(&args.event), &mut stdin, &limits, &mut |seen| {
         let Seen::Event { path, index, body } = seen else { return ControlFlow::Continue(()) };
-        let mut explain = |event: Option<(&EventFacts, &Envelope<'_>)>, result: Result<&Handled, &str>| {
+        let mut explain = |event: Option<&EventFacts>, result: Result<&Handled, &str>| {
             let mut steps = Steps::default();
             match (event, result) {
-                (Some((facts, envelope)), Ok(handled)) => explain(&mut steps, &setup.policy, facts, envelope, handled),
+                (Some(facts), Ok(handled)) => explain(&mut steps, &setup.policy, facts, handled),
                 (_, Err(reason)) => {
                     code = WRONG;
                     steps.add("carrier", format!("refused: {reason}"));
@@ -137,14 +146,14 @@ fn try_run(args: &Args, setup: &Setup) -> io::Result<u8> {
     Ok(code)
 }
 
-fn explain(steps: &mut Steps, policy: &Policy, facts: &EventFacts, envelope: &Envelope<'_>, handled: &Handled) {
+fn explain(steps: &mut Steps, policy: &Policy, facts: &EventFacts, handled: &Handled) {
     let time = facts.time.map_or_else(|| "no time".to_owned(), |t| t.to_string());
     let EventFacts { id, source, detail_type, account, region, .. } = facts;
     steps.add("event", format!("{source} {detail_type:?} of {id} in {account}/{region}, {time}"));
-    if let Some(replay) = &envelope.replay {
+    if let Some(replay) = &facts.replay {
         steps.add("event", format!("sent again by the archive replay {replay:?}: labelled, never remediated"));
     }
-    if let Some(source) = policy.sources_of(&envelope.tree).first() {
+    if let Some(source) = &handled.source {
         steps.add("source", format!("{source} reads it"));
     }
     if let Some(reason) = &handled.ignored {

@@ -34,6 +34,9 @@ pub struct EventFacts {
     pub region: String,
     /// When it happened.
     pub time: Option<Timestamp>,
+    /// The archive replay that sent it again.
+    #[serde(skip)]
+    pub replay: Option<String>,
 }
 
 impl EventFacts {
@@ -46,12 +49,13 @@ impl EventFacts {
             account: envelope.account.to_string(),
             region: envelope.region.to_string(),
             time: envelope.time,
+            replay: envelope.replay.clone(),
         }
     }
 }
 
 /// Takes each event that a text turns out to be with what became of it, or why it is none.
-pub type Each<'e> = dyn FnMut(Option<(&EventFacts, &Envelope<'_>)>, Result<&Handled, &str>) + 'e;
+pub type Each<'e> = dyn FnMut(Option<&EventFacts>, Result<&Handled, &str>) + 'e;
 
 /// Takes events through a router one after the other, with the events' own clock.
 pub struct Player<'p> {
@@ -100,8 +104,7 @@ impl<'p> Player<'p> {
     fn one(&mut self, envelope: Envelope<'_>, each: &mut Each<'_>) {
         let facts = EventFacts::of(&envelope);
         self.now = self.fixed.or(envelope.time).unwrap_or(self.now);
-        let copy = envelope.clone();
         let handled = self.runtime.block_on(self.router.handle(envelope, self.now));
-        each(Some((&facts, &copy)), Ok(&handled));
+        each(Some(&facts), handled.refused.as_deref().map_or(Ok(&handled), Err));
     }
 }

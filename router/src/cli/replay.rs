@@ -8,7 +8,7 @@ use super::{
     setup::Setup,
     transcript::Transcript,
 };
-use crate::{act::router::Handled, decide::carrier::Envelope, values::action::Action};
+use crate::{act::router::Handled, values::action::Action};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::{
     io::{self, BufWriter, IsTerminal, Write},
@@ -66,9 +66,9 @@ fn try_run(args: &Args, setup: &Setup) -> io::Result<u8> {
             }
             Seen::Event { path, index, body } => (path, index, body),
         };
-        let mut print = |event: Option<(&EventFacts, &Envelope<'_>)>, result: Result<&Handled, &str>| {
+        let mut print = |event: Option<&EventFacts>, result: Result<&Handled, &str>| {
             wrong |= result.is_err() || result.is_ok_and(|h| h.findings.iter().any(|f| f.error.is_some()));
-            let replayed = Replayed { path, index, event: event.map(|(facts, _)| facts), result };
+            let replayed = Replayed { path, index, event, result };
             if failed.is_ok() {
                 failed = match args.format {
                     Format::Text => transcript.print(&mut out, &replayed),

@@ -67,18 +67,20 @@ pub fn report(problems: &[Problem]) {
     for problem in problems {
         anstream::eprintln!("{problem}");
     }
-    if problems.len() > 1 {
-        anstream::eprintln!("{} problems", problems.len());
-    }
+    anstream::eprintln!("{}", count(problems.len()));
+}
+
+/// How many, in words.
+pub fn count(problems: usize) -> String {
+    if problems == 1 { "1 problem".to_owned() } else { format!("{problems} problems") }
 }
 
 /// Loads everything; returns every mistake of every file.
 pub fn load(config: Option<&Path>, locale: Option<Locale>) -> Result<Setup, Vec<Problem>> {
-    let (mut config, base) = read_config(config)?;
+    let (mut config, base, mut problems) = read_config(config)?;
     if let Some(locale) = locale {
         config.locale = locale;
     }
-    let mut problems = Vec::new();
     let mut folder = |names: &[String], ending: &str| {
         names.iter().flat_map(|name| read_folder(&base.join(name), ending, &mut problems)).collect::<Vec<_>>()
     };
@@ -100,12 +102,12 @@ pub fn load(config: Option<&Path>, locale: Option<Locale>) -> Result<Setup, Vec<
 fn load_texts(policy: &Policy) -> Result<Texts, Vec<Problem>> {
     let all = || policy.playbooks.iter().flat_map(Playbook::all_texts);
     let texts = Texts::new(all().map(|(name, text)| (name, text.to_owned())));
-    let texts = texts.map_err(|errors| errors.iter().map(template_problem).collect::<Vec<_>>())?;
+    let texts = texts.map_err(|errors| errors.iter().map(text_problem).collect::<Vec<_>>())?;
     let sample = show::sample_context();
     let tried = all().filter(|(_, text)| !text.contains("detail"));
     let problems: Vec<Problem> = tried
         .filter_map(|(name, text)| texts.render(&name, text, &sample).err())
-        .map(|error| template_problem(&error))
+        .map(|error| text_problem(&error))
         .collect();
     if problems.is_empty() { Ok(texts) } else { Err(problems) }
 }
@@ -124,18 +126,28 @@ fn warnings(policy: &Policy) -> Vec<Problem> {
         .collect()
 }
 
+/// The text's key is in its name; its lines are not those of the file.
+fn text_problem(error: &findings_formatters::TemplateError) -> Problem {
+    Problem { line: None, ..template_problem(error) }
+}
+
 fn template_problem(error: &findings_formatters::TemplateError) -> Problem {
     Problem { file: error.file.clone(), line: error.line, what: error.reason.clone(), help: String::new() }
 }
 
 #[expect(clippy::disallowed_methods, reason = "the command line is where files are read")]
-fn read_config(named: Option<&Path>) -> Result<(Config, PathBuf), Vec<Problem>> {
+fn read_config(named: Option<&Path>) -> Result<(Config, PathBuf, Vec<Problem>), Vec<Problem>> {
     let path = named.unwrap_or(Path::new(CONFIG));
     let file = path.display().to_string();
     let base = path.parent().map(Path::to_path_buf).unwrap_or_default();
     match fs::read_to_string(path) {
-        Ok(text) => Ok((Config::parse(&file, &text)?, base)),
-        Err(error) if named.is_none() && error.kind() == io::ErrorKind::NotFound => Ok((Config::default(), base)),
+        Ok(text) => {
+            let (config, problems) = Config::parse(&file, &text);
+            Ok((config, base, problems))
+        }
+        Err(error) if named.is_none() && error.kind() == io::ErrorKind::NotFound => {
+            Ok((Config::default(), base, Vec::new()))
+        }
         Err(error) => {
             let help = "name an existing file with --config, or leave it out".to_owned();
             Err(vec![Problem { file, line: None, what: format!("cannot be read: {error}"), help }])

@@ -25,6 +25,8 @@ pub const DESTINATION: &str = "slack:#security";
 /// Everything a user can set.
 #[derive(Debug)]
 pub struct Config {
+    /// The file it was read from, for messages.
+    pub file: String,
     /// The language of cards.
     pub locale: Locale,
     /// The account directory, by account id.
@@ -117,9 +119,9 @@ impl Default for StormLimits {
 pub struct Remediation {
     /// The mode where no other is set.
     pub mode: Mode,
-    /// The mode by environment.
+    /// The furthest mode by environment.
     pub environments: BTreeMap<String, Mode>,
-    /// The mode by playbook; wins over the environment's.
+    /// The mode by playbook, within its environment's.
     pub playbooks: BTreeMap<String, Mode>,
     /// Wins over everything: say what would be done, do nothing.
     pub dry_run: bool,
@@ -137,9 +139,9 @@ pub struct Remediation {
     pub effects: BTreeMap<String, Effect>,
     /// Resources never touched: ids or ARNs, `*` stands for anything.
     pub protected: Vec<String>,
-    /// Resources with one of these tags (`key` or `key=value`) are never touched.
+    /// Resources with one of these tags (`key` or `key=value`), or whose tags are not known, are never touched.
     pub protected_tags: Vec<String>,
-    /// Resources with one of these tag keys belong to infrastructure as code: proposed only.
+    /// Resources with one of these tag keys, or whose tags are not known, belong to infrastructure as code: proposed only.
     pub propose_tags: Vec<String>,
     /// Not again on the same resource before this has passed.
     pub cooldown: SignedDuration,
@@ -164,7 +166,7 @@ impl Default for Remediation {
             effects: BTreeMap::new(),
             protected: Vec::new(),
             protected_tags: Vec::new(),
-            propose_tags: ["aws:cloudformation:stack-name", "terraform"].map(str::to_owned).to_vec(),
+            propose_tags: Vec::new(),
             cooldown: SignedDuration::from_hours(1),
             budget: 5,
             budget_within: SignedDuration::from_hours(1),
@@ -186,6 +188,7 @@ pub struct Folders {
 impl Default for Config {
     fn default() -> Self {
         Self {
+            file: String::new(),
             locale: Locale::En,
             accounts: BTreeMap::new(),
             routes: Vec::new(),
@@ -198,11 +201,11 @@ impl Default for Config {
 }
 
 impl Config {
-    /// Reads the configuration file; every mistake in it is returned.
-    pub fn parse(file: &str, text: &str) -> Result<Self, Vec<Problem>> {
+    /// Reads the configuration file: what could be read, and every mistake in it.
+    pub fn parse(file: &str, text: &str) -> (Self, Vec<Problem>) {
         let doc = Written::parse(file, text);
         let root = doc.root();
-        let mut config = Self::default();
+        let mut config = Self { file: file.to_owned(), ..Self::default() };
         if let Some(locale) = root.get("locale").and_then(|l| l.word(&[("en", Locale::En), ("ja", Locale::Ja)])) {
             config.locale = locale;
         }
@@ -226,8 +229,38 @@ impl Config {
         config.folders =
             Folders { sources: folder("sources"), playbooks: folder("playbooks"), templates: folder("templates") };
         root.finish();
-        let problems = doc.problems();
-        if problems.is_empty() { Ok(config) } else { Err(problems) }
+        config.check_names(&doc);
+        (config, doc.problems())
+    }
+
+    /// A misspelt name in a rail or a route would be a rail or a route that is not there.
+    fn check_names(&self, doc: &Written<'_>) {
+        let r = &self.remediation;
+        let known = |e: &str| self.accounts.values().any(|a| a.environment.as_deref() == Some(e));
+        let environments = r.environments.keys().chain(r.effects.keys().filter(|e| *e != "*"));
+        let environments = environments
+            .map(|e| ("remediation", e))
+            .chain(self.routes.iter().flat_map(|r| &r.environment).map(|e| ("route", e)));
+        for (place, e) in environments.filter(|(_, e)| !known(e)) {
+            doc.problem(
+                format!("`{place}` names the environment {e:?}, which no account has"),
+                "give an account that environment, or mend the name",
+            );
+        }
+        let accounts = r.accounts.iter().map(|a| ("remediation.accounts", a));
+        for (place, id) in accounts.filter(|(_, id)| !self.accounts.contains_key(*id)) {
+            doc.problem(
+                format!("`{place}` names the account {id:?}, which is not in the directory"),
+                "add [accounts.…], or mend the id",
+            );
+        }
+        let owner = |o: &str| self.accounts.values().any(|a| a.owner.as_deref() == Some(o));
+        for o in self.routes.iter().flat_map(|r| &r.owner).filter(|o| !owner(o)) {
+            doc.problem(
+                format!("`route` names the owner {o:?}, whom no account has"),
+                "give an account that owner, or mend the name",
+            );
+        }
     }
 
     /// What is known of an account.
@@ -237,11 +270,10 @@ impl Config {
 
     /// Where a finding goes: every destination once, in the routes' order.
     pub fn destinations(&self, seen: &Seen<'_>) -> Vec<&str> {
-        if self.routes.is_empty() {
-            return vec![DESTINATION];
-        }
         let mut to = Vec::new();
+        let mut taken = false;
         for route in self.routes.iter().filter(|r| r.takes(seen)) {
+            taken = true;
             for destination in &route.to {
                 if !to.contains(&destination.as_str()) {
                     to.push(destination.as_str());
@@ -250,6 +282,10 @@ impl Config {
             if !route.go_on {
                 break;
             }
+        }
+        // What no route takes must not go nowhere; a route `to = []` drops on purpose.
+        if !taken {
+            to.push(DESTINATION);
         }
         to
     }

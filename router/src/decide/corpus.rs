@@ -72,10 +72,11 @@ fn events(policy: &Policy) -> Vec<(String, String)> {
 /// Hands out every finding of every fixture.
 fn each_judged(policy: &Policy, events: &[(String, String)], mut each: impl FnMut(&str, &str, &Judged<'_>)) {
     for (path, text) in events {
-        let Opened::Event(envelope) = open(text, policy.fields()) else { panic!("{path}") };
-        if let (_, Examined::Findings(judged)) = policy.examine(envelope, at(0)) {
-            for one in &judged {
-                each(path, text, one);
+        let Opened::Event(mut envelope) = open(text, policy.fields()) else { panic!("{path}") };
+        let now = envelope.time.unwrap_or(at(0));
+        if let (Examined::Findings(mut findings), _) = policy.examine(&mut envelope, now) {
+            while let Some(one) = findings.next(&envelope) {
+                each(path, text, &one);
             }
         }
     }
@@ -93,10 +94,9 @@ fn every_source_has_a_fixture_and_every_pointer_of_it_resolves_in_some() {
     let events = events(&policy);
     let mut seen: BTreeMap<&str, Vec<Node<'_>>> = BTreeMap::new();
     for (_, text) in &events {
-        let tree = Node::parse(text).unwrap();
-        if let Some(source) = policy.sources_of(&tree).first() {
-            let name = policy.sources.iter().find(|s| s.name == *source).map(|s| s.name.as_str()).unwrap();
-            seen.entry(name).or_default().push(tree);
+        let Opened::Event(mut envelope) = open(text, policy.fields()) else { panic!("{text}") };
+        if let (_, Some(source)) = policy.examine(&mut envelope, at(0)) {
+            seen.entry(source).or_default().push(Node::parse(text).unwrap());
         }
     }
     let mut missing = Vec::new();
@@ -131,7 +131,7 @@ fn every_text_renders_in_both_languages_for_every_event_that_its_playbook_claims
     let mut wrong = BTreeSet::new();
     each_judged(&policy, &events(&policy), |path, text, judged| {
         let Verdict::Claimed(claim) = &judged.verdict else { return };
-        let event = show::event_of(text, judged.element.as_ref());
+        let event = show::event_of(text, judged.element);
         let context = show::context(&policy.config, &judged.finding, claim, &event);
         for playbook in std::iter::once(&claim.playbook).chain(&claim.also).map(|i| &policy.playbooks[*i]) {
             for locale in [Locale::En, Locale::Ja] {

@@ -104,7 +104,12 @@ fn place(entry: &Entry, finding: &Finding) -> Option<usize> {
 /// The same again, or older than what the reporter said of this finding.
 fn is_known(entry: &Entry, finding: &Finding) -> bool {
     place(entry, finding).map(|at| &entry.reports[at]).is_some_and(|report| {
-        if finding.can_resolve { finding.revision <= report.revision } else { report.seen.contains(&finding.id) }
+        if !finding.can_resolve {
+            return report.seen.contains(&finding.id);
+        }
+        // A person who closes a finding in Security Hub does not make a new revision of it: then the newer event counts.
+        let again = finding.status == report.status || finding.sent <= report.sent;
+        finding.revision < report.revision || (finding.revision == report.revision && again)
     })
 }
 
@@ -112,11 +117,12 @@ fn is_known(entry: &Entry, finding: &Finding) -> bool {
 fn take_report(entry: &mut Entry, finding: &Finding) {
     let Some(at) = place(entry, finding) else {
         let acts = !finding.can_resolve;
-        make_room(&mut entry.reports);
+        make_room(entry);
         entry.reports.push(Report {
             reporter: finding.reporter.clone(),
             id: if acts { String::new() } else { finding.id.clone() },
             revision: finding.revision,
+            sent: finding.sent,
             status: finding.status,
             can_resolve: finding.can_resolve,
             count: finding.count,
@@ -130,24 +136,26 @@ fn take_report(entry: &mut Entry, finding: &Finding) {
         push_bounded(&mut report.seen, finding.id.clone(), SEEN_MAX);
     }
     report.revision = report.revision.max(finding.revision);
-    report.count = if finding.count > 1 { finding.count } else { report.count + 1 };
+    report.sent = report.sent.max(finding.sent);
+    report.count = if finding.count > 1 { finding.count } else { report.count.saturating_add(1) };
     report.status = finding.status;
     report.link = finding.link.clone().or_else(|| report.link.take());
 }
 
 /// Beyond the limit the oldest report goes, one that is over before one that is not.
-fn make_room(reports: &mut Vec<Report>) {
-    if reports.len() >= REPORTS_MAX {
-        let oldest = reports.iter().enumerate().min_by_key(|(_, r)| (r.status == Status::Active, r.revision));
+fn make_room(entry: &mut Entry) {
+    if entry.reports.len() >= REPORTS_MAX {
+        let oldest = entry.reports.iter().enumerate().min_by_key(|(_, r)| (r.status == Status::Active, r.revision));
         if let Some((at, _)) = oldest {
-            reports.remove(at);
+            let forgotten = entry.reports.remove(at);
+            entry.overflow |= forgotten.can_resolve && forgotten.status == Status::Active;
         }
     }
 }
 
 /// Over when every reporter that can say so says so; acts cannot.
 fn all_resolved(entry: &Entry) -> bool {
-    entry.reports.iter().filter(|r| r.can_resolve).all(|r| r.status == Status::Resolved)
+    !entry.overflow && entry.reports.iter().filter(|r| r.can_resolve).all(|r| r.status == Status::Resolved)
 }
 
 /// Acts have no end: an episode of acts alone closes by itself when none came for the playbook's memory.
@@ -176,6 +184,7 @@ fn blank(finding: &Finding, claim: &Claim) -> Entry {
         told_at: None,
         edited_at: None,
         reports: Vec::new(),
+        overflow: false,
         window: Vec::new(),
         cards: Vec::new(),
         previous: Vec::new(),

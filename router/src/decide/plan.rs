@@ -3,7 +3,7 @@
 mod tests;
 
 use super::{
-    config::{Config, Seen, StormLimits},
+    config::{Config, Seen},
     playbook::Playbook,
     rails,
 };
@@ -122,7 +122,7 @@ fn notify(facts: &Facts<'_>, entry: &Entry, tallies: &mut Tallies, destination: 
         Novelty::New | Novelty::Reopened => {
             let key = facts.storm_key(destination);
             let tally = tallies.entry(key.clone()).or_insert_with(|| Tally::new(key));
-            match storm(tally, facts.claim, facts.config.storm, facts.now) {
+            match storm(tally, facts, entry) {
                 Storm::Card => owe(NotifyMode::Post, Kind::Card, None),
                 Storm::First => {
                     owe(NotifyMode::Post, Kind::Storm, None);
@@ -174,7 +174,8 @@ enum Storm {
 }
 
 /// Slides the window and says whether the finding still gets a card of its own. Critical findings always do.
-fn storm(tally: &mut Tally, claim: &Claim, limits: StormLimits, now: Timestamp) -> Storm {
+fn storm(tally: &mut Tally, facts: &Facts<'_>, entry: &Entry) -> Storm {
+    let (claim, limits, now) = (facts.claim, facts.config.storm, facts.now);
     if claim.severity == Severity::Critical {
         return Storm::Card;
     }
@@ -182,8 +183,10 @@ fn storm(tally: &mut Tally, claim: &Claim, limits: StormLimits, now: Timestamp) 
     if tally.items.is_empty() {
         tally.card = None;
     }
-    if tally.items.iter().all(|(_, id)| *id != claim.fingerprint) {
-        tally.add(now, &claim.fingerprint);
+    // One finding counts once, and once more each time it comes back: a flapping one is a storm of its own.
+    let name = format!("{}/{}", claim.fingerprint, entry.episode);
+    if tally.items.iter().all(|(_, known)| *known != name) {
+        tally.add(now, &name);
     }
     match &tally.card {
         Some(card) => Storm::Line(card.clone()),

@@ -210,6 +210,11 @@ impl Playbook {
         }
     }
 
+    /// Whether a text of it names the event itself, which then has to be read whole.
+    pub fn shows_event(&self) -> bool {
+        self.all_texts().iter().any(|(_, text)| text.contains("detail"))
+    }
+
     /// What messages call one of its texts: the file and the key.
     pub fn text_name(&self, locale: Locale, key: &str) -> String {
         let language = if locale == Locale::Ja && self.tell_ja.is_some() { "tell.ja" } else { "tell" };
@@ -371,7 +376,8 @@ fn anchored(text: &str) -> Result<Regex, String> {
             "the pattern {text:?} accepts values that only contain what is wanted; anchor it with ^ and $"
         ));
     }
-    Regex::new(text).map_err(|e| format!("not a regular expression: {e}"))
+    // (`^a|b$` is anchored at neither end of either.)
+    Regex::new(&format!("^(?:{text})$")).map_err(|e| format!("not a regular expression: {e}"))
 }
 
 fn pointer(item: &Item<'_>) -> Option<String> {

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::decide::identity;
 use crate::values::{
-    finding::{ActorKind, Finding, Resource},
+    finding::{ActorKind, Exercise, Finding, Resource, Status},
     tree::{Fields, Node},
     verdict::{Claim, Verdict},
 };
@@ -26,6 +26,9 @@ mod shipped {
     #![allow(missing_docs, unreachable_pub, reason = "written by build.rs")]
     include!(concat!(env!("OUT_DIR"), "/shipped.rs"));
 }
+
+/// The kind of an actor who is no IAM user and no role; like IAM, it is not bound to a Region.
+const PRINCIPAL: &str = "Principal";
 
 /// A file of the policy: which kind, its name, and what it says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,23 +68,53 @@ pub struct Policy {
 }
 
 /// A finding with what the policy makes of it.
-pub struct Judged<'a> {
+pub struct Judged<'t> {
     /// The finding.
     pub finding: Finding,
     /// What the policy makes of it.
     pub verdict: Verdict,
     /// The event, reduced to this finding and to the fields that deciding touches.
-    pub tree: Node<'a>,
+    pub tree: &'t Node<'t>,
     /// Which element of the event's list it is, and the list.
-    pub element: Option<(String, usize)>,
+    pub element: Option<(&'t str, usize)>,
 }
 
 /// What the policy makes of an event.
-pub enum Examined<'a> {
+pub enum Examined<'p, 'a> {
     /// It holds no finding: why.
     Ignored(String),
-    /// Its findings, in the event's order.
-    Findings(Vec<Judged<'a>>),
+    /// It cannot be taken as a whole: why.
+    Refused(String),
+    /// Its findings.
+    Findings(Findings<'p, 'a>),
+}
+
+/// The findings of an event, judged one at a time: an event may carry many, and only one is held.
+pub struct Findings<'p, 'a> {
+    policy: &'p Policy,
+    source: &'p Source,
+    tree: Node<'a>,
+    /// The patterns that match the event as a whole; none once its only finding was handed out.
+    matched: Option<Vec<usize>>,
+    /// The elements to come, where the source reads a list.
+    elements: std::iter::Enumerate<std::vec::IntoIter<Node<'a>>>,
+    now: Timestamp,
+}
+
+impl Findings<'_, '_> {
+    /// Judges the next one, in the event's order.
+    pub fn next(&mut self, envelope: &Envelope<'_>) -> Option<Judged<'_>> {
+        let (matched, element) = match &self.source.each {
+            None => (self.matched.take()?, None),
+            Some(each) => {
+                let (index, element) = self.elements.next()?;
+                source::put_element(&mut self.tree, each, element);
+                (self.policy.set.matches(&self.tree), Some((each.as_str(), index)))
+            }
+        };
+        let (finding, verdict) = self.policy.judge(self.source, envelope, &self.tree, &matched, self.now);
+        Some(Judged { finding, verdict, tree: &self.tree, element })
+    }
 }
 
 impl Policy {
@@ -101,6 +134,9 @@ impl Policy {
                 what: format!("{} playbooks have `catch-all = true`; there must be exactly one", general.len()),
                 help: "to replace the shipped one, name yours `catch-all.toml`".to_owned(),
             });
+        }
+        if problems.is_empty() {
+            problems.extend(misspelt(&config, &playbooks));
         }
         if !problems.is_empty() {
             return Err(problems);
@@ -140,54 +176,59 @@ impl Policy {
         self.sources.len()..self.sources.len() + self.claims.len()
     }
 
-    /// The sources that read an event, by name; the first one does.
-    pub fn sources_of(&self, tree: &Node<'_>) -> Vec<&str> {
-        self.set.matches(tree).into_iter().filter_map(|i| self.sources.get(i)).map(|s| s.name.as_str()).collect()
-    }
-
-    /// What the policy makes of an event.
-    pub fn examine<'a>(&self, mut envelope: Envelope<'a>, now: Timestamp) -> (Envelope<'a>, Examined<'a>) {
+    /// What the policy makes of an event, and the source that reads it.
+    pub fn examine<'p, 'a>(
+        &'p self,
+        envelope: &mut Envelope<'a>,
+        now: Timestamp,
+    ) -> (Examined<'p, 'a>, Option<&'p str>) {
         let matched = self.set.matches(&envelope.tree);
         let Some(source) = matched.first().and_then(|i| self.sources.get(*i)) else {
-            let reason =
-                format!("no source reads events of {} with detail-type {:?}", envelope.source, envelope.detail_type);
-            return (envelope, Examined::Ignored(reason));
+            let (source, kind) = (source::cut(&envelope.source, 80), source::cut(&envelope.detail_type, 80));
+            let reason = format!("no source reads events of {source} with detail-type {kind:?}");
+            return (Examined::Ignored(reason), None);
         };
-        let range = self.range_of_playbooks();
-        if source.ignore_unclaimed && source.each.is_none() && !matched.iter().any(|i| range.contains(i)) {
-            let reason = "no playbook claims this record".to_owned();
-            return (envelope, Examined::Ignored(reason));
-        }
-        let mut tree = std::mem::replace(&mut envelope.tree, Node::Null);
-        let Some(each) = &source.each else {
-            let judged = self.judge(source, &envelope, tree, &matched, None, now);
-            return (envelope, Examined::Findings(vec![judged]));
-        };
-        let elements = source::elements(&mut tree, each);
-        if elements.is_empty() {
-            let reason = format!("{each} is empty or not a list: there is no finding in this event");
-            return (envelope, Examined::Ignored(reason));
-        }
-        let judged = elements.into_iter().take(FINDINGS_MAX).enumerate().map(|(i, element)| {
-            let mut one = tree.clone();
-            source::put_element(&mut one, each, element);
-            let matched = self.set.matches(&one);
-            self.judge(source, &envelope, one, &matched, Some((each.clone(), i)), now)
-        });
-        let judged = judged.collect();
-        (envelope, Examined::Findings(judged))
+        (self.read(source, envelope, matched, now), Some(&source.name))
     }
 
-    fn judge<'a>(
+    fn read<'p, 'a>(
+        &'p self,
+        source: &'p Source,
+        envelope: &mut Envelope<'a>,
+        matched: Vec<usize>,
+        now: Timestamp,
+    ) -> Examined<'p, 'a> {
+        let range = self.range_of_playbooks();
+        if source.ignore_unclaimed && source.each.is_none() && !matched.iter().any(|i| range.contains(i)) {
+            return Examined::Ignored("no playbook claims this record".to_owned());
+        }
+        let mut tree = std::mem::replace(&mut envelope.tree, Node::Null);
+        let elements = source.each.as_ref().map(|each| source::elements(&mut tree, each)).unwrap_or_default();
+        match &source.each {
+            Some(each) if elements.is_empty() => {
+                return Examined::Ignored(format!("{each} is empty or not a list: there is no finding in this event"));
+            }
+            Some(each) if elements.len() > FINDINGS_MAX => {
+                return Examined::Refused(format!(
+                    "{each} has {} findings; at most {FINDINGS_MAX} are read",
+                    elements.len()
+                ));
+            }
+            _ => {}
+        }
+        let elements = elements.into_iter().enumerate();
+        Examined::Findings(Findings { policy: self, source, tree, matched: Some(matched), elements, now })
+    }
+
+    fn judge(
         &self,
         source: &Source,
         envelope: &Envelope<'_>,
-        tree: Node<'a>,
+        tree: &Node<'_>,
         matched: &[usize],
-        element: Option<(String, usize)>,
         now: Timestamp,
-    ) -> Judged<'a> {
-        let finding = source.read(envelope, &tree, now);
+    ) -> (Finding, Verdict) {
+        let finding = source.read(envelope, tree, now);
         let range = self.range_of_playbooks();
         let mut claims: Vec<usize> =
             matched.iter().filter(|i| range.contains(i)).map(|i| self.claims[i - range.start]).collect();
@@ -200,10 +241,10 @@ impl Policy {
         });
         let verdict = match claims.split_first() {
             None if source.ignore_unclaimed => Verdict::Ignored("no playbook claims this record".to_owned()),
-            None => self.claim(&finding, &tree, self.catch_all, &[], matched, now),
-            Some((first, also)) => self.claim(&finding, &tree, *first, also, matched, now),
+            None => self.claim(&finding, tree, self.catch_all, &[], matched, now),
+            Some((first, also)) => self.claim(&finding, tree, *first, also, matched, now),
         };
-        Judged { finding, verdict, tree, element }
+        (finding, verdict)
     }
 
     fn claim(
@@ -222,7 +263,8 @@ impl Policy {
             matched.iter().filter_map(|i| self.config.adjustments.get(i.checked_sub(self.range_of_playbooks().end)?));
         for adjust in adjustments {
             match &adjust.change {
-                Change::Suppress(until) if now < *until => {
+                // What is over must reach its card.
+                Change::Suppress(until) if now < *until && finding.status == Status::Active => {
                     return Verdict::Suppressed(format!("{} (until {until})", adjust.reason));
                 }
                 Change::Suppress(_) => continue,
@@ -233,9 +275,10 @@ impl Policy {
         }
         let weakness = playbook.weakness.clone().unwrap_or_else(|| format!("{}:{}", finding.reporter, finding.kind));
         let about = about(playbook.about, finding);
-        let region = (!identity::is_global(&about.kind)).then(|| finding.region.clone());
+        let global = identity::is_global(&about.kind) || about.kind == PRINCIPAL;
+        let region = (!global).then(|| finding.region.clone());
         let by = playbook.threshold.iter().flat_map(|t| &t.by).map(|p| tree.text_at(p).unwrap_or_default());
-        let fingerprint = fingerprint(&finding.account, region.as_deref(), &about, &weakness, by);
+        let fingerprint = fingerprint(finding, region.as_deref(), &about, &weakness, by);
         Verdict::Claimed(Box::new(Claim {
             playbook: index,
             severity,
@@ -247,6 +290,29 @@ impl Policy {
             notes,
         }))
     }
+}
+
+/// Playbooks and runbooks that the configuration names and nobody has: a rail that is not there.
+fn misspelt(config: &Config, playbooks: &[Playbook]) -> Vec<Problem> {
+    let r = &config.remediation;
+    let has = |name: &str| playbooks.iter().any(|p| p.name == name);
+    let runs = |name: &str| playbooks.iter().flat_map(|p| &p.remediate).any(|m| m.runbook == name);
+    let named = r
+        .playbooks
+        .keys()
+        .map(|n| ("remediation.playbooks", n))
+        .chain(config.routes.iter().flat_map(|r| &r.playbook).map(|n| ("route.playbook", n)));
+    let wrong = named.filter(|(_, n)| !has(n)).map(|(at, n)| (at, "playbook", n));
+    let wrong = wrong
+        .chain(r.runbooks.iter().filter(|n| !runs(n)).map(|n| ("remediation.runbooks", "runbook of any playbook", n)));
+    wrong
+        .map(|(at, kind, name)| Problem {
+            file: config.file.clone(),
+            line: None,
+            what: format!("`{at}` names {name:?}, which is no {kind}"),
+            help: "mend the name; `findings-router replay` shows names of playbooks and runbooks".to_owned(),
+        })
+        .collect()
 }
 
 fn merge(folder: &str, shipped: &[(&str, &str)], user: &[PolicyFile]) -> Vec<PolicyFile> {
@@ -278,7 +344,7 @@ fn about(about: About, finding: &Finding) -> Resource {
                 ActorKind::Root => return source::account_resource(&finding.account),
                 ActorKind::IamUser => "AwsIamUser",
                 ActorKind::RoleSession => "AwsIamRole",
-                _ => "Principal",
+                _ => PRINCIPAL,
             };
             Resource {
                 kind: kind.into(),
@@ -294,16 +360,22 @@ fn about(about: About, finding: &Finding) -> Resource {
 }
 
 /// Equal for the same problem, whoever reports it. Events are written by attackers, so the hash resists collisions; 128
-/// bits of it are plenty for a name.
+/// bits of it are plenty for a name. What one account says about another's resource is a problem of its own, and so is an
+/// exercise: neither can quieten the real one.
 fn fingerprint<'b>(
-    account: &'b str,
+    finding: &'b Finding,
     region: Option<&'b str>,
     about: &'b Resource,
     weakness: &'b str,
     by: impl Iterator<Item = &'b str>,
 ) -> String {
-    let owner = about.account.as_deref().unwrap_or(account);
-    let parts = [owner, region.unwrap_or_default(), &about.kind, &about.id, weakness];
+    let owner = about.account.as_deref().unwrap_or_default();
+    let exercise = match finding.exercise {
+        None => "",
+        Some(Exercise::Drill) => &finding.id,
+        Some(Exercise::Sample | Exercise::Replay) => "exercise",
+    };
+    let parts = [&finding.account, owner, region.unwrap_or_default(), &about.kind, &about.id, weakness, exercise];
     let mut hash = Sha256::new();
     for part in parts.into_iter().chain(by) {
         hash.update((part.len() as u64).to_le_bytes());

@@ -41,11 +41,6 @@ pub struct Case<'a> {
     pub now: Timestamp,
 }
 
-/// The account that a runbook would run in: the resource's owner, which need not be the one that reports.
-pub fn target<'a>(finding: &'a Finding, claim: &'a Claim) -> &'a str {
-    claim.about.account.as_deref().unwrap_or(&finding.account)
-}
-
 /// The tally that counts a runbook's starts in an account.
 pub fn tally_key(runbook: &str, account: &str) -> String {
     format!("starts/{runbook}/{account}")
@@ -72,7 +67,7 @@ pub fn pass(case: &Case<'_>, remediate: &playbook::Remediate, starts: &mut Tally
     let client_token = Uuid::new_v5(&TOKENS, token.as_bytes()).to_string();
     // A retry of the same start is neither counted nor stopped by itself.
     let own = format!("{} {client_token}", case.claim.about.id);
-    let stopped = unbound.or_else(|| starts_something.then(|| stop(case, remediate, &own, starts)).flatten());
+    let stopped = unbound.or_else(|| starts_something.then(|| stop(case, remediate, &bound, &own, starts)).flatten());
     if mode == Mode::Automatic && stopped.is_none() && starts.items.iter().all(|(_, name)| *name != own) {
         starts.add(case.now, &own);
     }
@@ -89,23 +84,41 @@ pub fn pass(case: &Case<'_>, remediate: &playbook::Remediate, starts: &mut Tally
     })
 }
 
-/// The playbook's mode wins over the environment's, that over the general one; a dry run wins over all.
+/// The playbook's mode, or the general one; no further than the environment's, and a dry run wins over all.
 fn mode(case: &Case<'_>) -> Mode {
     let rails = &case.config.remediation;
     let environment = case.config.account(case.claim.owner(case.finding)).and_then(|a| a.environment.as_ref());
-    let mode = rails.playbooks.get(&case.playbook.name);
-    let mode = mode.or_else(|| rails.environments.get(environment?)).copied().unwrap_or(rails.mode);
-    let owned_by_code = case.claim.about.tags.iter().any(|(key, _)| rails.propose_tags.contains(key));
-    if rails.dry_run || owned_by_code { mode.min(Mode::Propose) } else { mode }
+    let most = environment.and_then(|e| rails.environments.get(e)).copied().unwrap_or(Mode::Automatic);
+    let mode = rails.playbooks.get(&case.playbook.name).copied().unwrap_or(rails.mode).min(most);
+    let tags = &case.claim.about.tags;
+    // Tags that the event does not tell may be there all the same.
+    let may_be_code = tags.is_empty() && !rails.propose_tags.is_empty();
+    let is_code = tags.iter().any(|(key, _)| rails.propose_tags.contains(key));
+    if rails.dry_run || may_be_code || is_code { mode.min(Mode::Propose) } else { mode }
 }
 
 /// The first rail that stops it.
-fn stop(case: &Case<'_>, remediate: &playbook::Remediate, own: &str, starts: &Tally) -> Option<Stop> {
+fn stop(
+    case: &Case<'_>,
+    remediate: &playbook::Remediate,
+    bound: &BTreeMap<String, Vec<String>>,
+    own: &str,
+    starts: &Tally,
+) -> Option<Stop> {
     let (finding, about) = (case.finding, &case.claim.about);
     let (rails, owner) = (&case.config.remediation, case.claim.owner(finding));
     let no = |rail: &str, reason: String| Some(Stop { rail: rail.to_owned(), reason });
     if rails.kill_switch {
         return no("kill-switch", "the kill switch is on".to_owned());
+    }
+    if owner != finding.account {
+        return no(
+            "accounts",
+            format!("account {} tells it of a resource of {owner}, which has to say so itself", finding.account),
+        );
+    }
+    if let Some(other) = about.arn.as_deref().and_then(region_of).filter(|r| *r != finding.region) {
+        return no("regions", format!("the finding is from {}, the resource in {other}", finding.region));
     }
     let Some(account) = case.config.account(owner) else {
         return no("accounts", format!("account {owner} is not in the account directory"));
@@ -132,8 +145,14 @@ fn stop(case: &Case<'_>, remediate: &playbook::Remediate, own: &str, starts: &Ta
         let (effect, most) = (remediate.effect.as_str(), most.as_str());
         return no("effect", format!("its effect is {effect}; environment {environment} allows {most} at most"));
     }
-    if let Some(name) = protected(rails, about) {
+    if let Some(name) = protected(rails, about, bound) {
         return no("protected", format!("{} is protected by {name}", about.id));
+    }
+    if !rails.protected_tags.is_empty() && about.tags.is_empty() {
+        return no(
+            "protected",
+            format!("the tags of {} are not known, and remediation.protected-tags is set", about.id),
+        );
     }
     let since = |span| case.now.saturating_sub(span).unwrap_or(Timestamp::MIN);
     let others = || starts.items.iter().filter(|(_, name)| name != own);
@@ -151,9 +170,16 @@ fn stop(case: &Case<'_>, remediate: &playbook::Remediate, own: &str, starts: &Ta
     None
 }
 
-fn protected<'r>(rails: &'r Remediation, about: &Resource) -> Option<&'r str> {
+/// The Region in an ARN, where it has one.
+fn region_of(arn: &str) -> Option<&str> {
+    arn.split(':').nth(3).filter(|r| !r.is_empty())
+}
+
+/// What protects the resource, or anything else that a parameter names.
+fn protected<'r>(rails: &'r Remediation, about: &Resource, bound: &BTreeMap<String, Vec<String>>) -> Option<&'r str> {
     let ids = [Some(about.id.as_str()), about.arn.as_deref(), about.name.as_deref()];
-    let by_id = rails.protected.iter().find(|p| ids.iter().flatten().any(|id| like(p, id)));
+    let mut ids = ids.into_iter().flatten().chain(bound.values().flatten().map(String::as_str));
+    let by_id = ids.find_map(|id| rails.protected.iter().find(|p| like(p, id)));
     let by_tag = rails.protected_tags.iter().find(|wanted| {
         about
             .tags
@@ -209,7 +235,7 @@ fn canonical(case: &Case<'_>, from: playbook::From) -> Option<String> {
         From::ResourceId => Some(about.id.clone()),
         From::ResourceArn => about.arn.clone(),
         From::ResourceName => about.name.clone().or_else(|| Some(about.id.clone())),
-        From::AccountId => Some(target(finding, case.claim).to_owned()),
+        From::AccountId => Some(case.claim.owner(finding).to_owned()),
         From::Region => Some(finding.region.clone()),
         From::ActorName => finding.actor.as_ref().map(|a| a.name.clone()),
         From::ActorId => finding.actor.as_ref().map(|a| a.id.clone()),

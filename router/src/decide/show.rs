@@ -1,5 +1,5 @@
 //! What people see: the texts of a playbook for a finding, and the view that a formatter renders.
-use super::{config::Config, plan::Facts};
+use super::{config::Config, plan::Facts, source::cut};
 use crate::decide::identity;
 use crate::values::{
     entry::{Entry, Offer, Shown, State, Tally},
@@ -13,6 +13,9 @@ use findings_formatters::{
 };
 use jiff::Timestamp;
 use serde_json::{Value, json};
+
+/// Texts are kept with the entry, so they are cut here; a card shows less.
+const SHOWN_MAX: usize = 600;
 
 /// Everything that a text template of a playbook can name, from a finding and its event.
 pub fn context(config: &Config, finding: &Finding, claim: &Claim, event: &Value) -> Value {
@@ -63,6 +66,7 @@ pub fn sample_context() -> Value {
     let finding = Finding {
         id: "sample".to_owned(),
         revision: Timestamp::UNIX_EPOCH,
+        sent: Timestamp::UNIX_EPOCH,
         reporter: "guardduty".to_owned(),
         kind: "Sample:EC2/Type".to_owned(),
         title: "A sample".to_owned(),
@@ -114,7 +118,7 @@ pub fn shown(
         let rendered = texts.render(&name, text, context);
         let rendered =
             if finding.actor.is_none() { rendered.or_else(|_| texts.render(&name, text, &nameless)) } else { rendered };
-        rendered.map_err(|e| mistakes.push(e.to_string())).ok()
+        rendered.map_err(|e| mistakes.push(e.to_string())).ok().map(|text| cut(&text, SHOWN_MAX))
     });
     let title = rendered.next().flatten();
     let why = rendered.next().flatten();
@@ -122,8 +126,8 @@ pub fn shown(
     let shown = Shown {
         playbook: facts.playbook.name.clone(),
         also: claim.also.iter().map(|i| names(*i)).collect(),
-        title: title.unwrap_or_else(|| finding.title.clone()),
-        why: why.unwrap_or_else(|| finding.description.clone()),
+        title: title.unwrap_or_else(|| cut(&finding.title, SHOWN_MAX)),
+        why: why.unwrap_or_else(|| cut(&finding.description, SHOWN_MAX)),
         next,
         finding_type: finding.kind.clone(),
         actor: finding.actor.clone(),
@@ -197,7 +201,7 @@ pub fn view(
         }),
         first_seen: entry.first_seen.as_second(),
         last_seen: entry.last_seen.as_second(),
-        count: entry.reports.iter().map(|r| r.count).sum::<u64>().max(1),
+        count: entry.reports.iter().map(|r| r.count).fold(0, u64::saturating_add).max(1),
         reporters: reporters(entry),
         finding_type: shown.finding_type.clone(),
         signals: shown.signals.clone(),
@@ -240,13 +244,13 @@ fn offered(offer: &Offer) -> RemediationView {
 }
 
 /// The event as a template sees it: only the finding at hand, where the event carries many.
-pub fn event_of(text: &str, element: Option<&(String, usize)>) -> Value {
+pub fn event_of(text: &str, element: Option<(&str, usize)>) -> Value {
     let mut event: Value = serde_json::from_str(text).unwrap_or(Value::Null);
     if let Some((pointer, index)) = element
         && let Some(Value::Array(items)) = event.pointer_mut(pointer)
-        && *index < items.len()
+        && index < items.len()
     {
-        let one = items.swap_remove(*index);
+        let one = items.swap_remove(index);
         *items = vec![one];
     }
     event

@@ -5,6 +5,7 @@
 //! same pointers and the same playbook patterns serve both.
 #[cfg(test)]
 mod tests;
+mod text;
 
 use super::{
     carrier::Envelope,
@@ -14,17 +15,22 @@ use super::{
 };
 use crate::values::{
     finding::{Exercise, Finding, Resource, Status},
-    severity::Severity,
     time,
     tree::{Fields, Node},
 };
 use jiff::Timestamp;
-use std::collections::BTreeMap;
+use text::{SeverityRule, Text};
 
 /// At most so many findings are read from one event; Security Hub sends up to 100.
-pub const FINDINGS_MAX: usize = 10_000;
+pub const FINDINGS_MAX: usize = 1_000;
 /// Texts of a finding are cut here; Slack shows far less.
 const TEXT_MAX: usize = 4_000;
+/// Stands for an account or Region that no part of an event names: nothing is ever remediated there.
+const UNKNOWN: &str = "unknown";
+/// Signals of an attack sequence kept; a card shows fewer.
+const SIGNALS_MAX: usize = 50;
+/// Links longer than this are left out.
+const LINK_MAX: usize = 2_000;
 /// Ids of findings are cut here.
 const ID_MAX: usize = 1_024;
 
@@ -58,138 +64,6 @@ pub struct Source {
     resources: String,
     actor: Option<String>,
     signals: Option<Signals>,
-}
-
-/// Where a text comes from.
-#[derive(Clone, Debug)]
-enum Text {
-    Pointer(String),
-    Constant(String),
-    /// The first that resolves to something.
-    First(Vec<Text>),
-    /// All of them, with something between; nothing if one is missing.
-    Join(Vec<Text>, String),
-    /// A word of the producer's, in our words.
-    Words(Box<Text>, BTreeMap<String, String>, Option<String>),
-}
-
-impl Text {
-    fn read(item: &Item<'_>) -> Option<Self> {
-        if item.is_list() {
-            return Some(Self::First(item.list().iter().filter_map(Self::read).collect()));
-        }
-        if !item.is_table() {
-            let text = item.text()?.to_owned();
-            return Some(if text.starts_with('/') { Self::Pointer(text) } else { Self::Constant(text) });
-        }
-        let table = item.table()?;
-        let text = if let Some(parts) = table.get("join") {
-            let parts = parts.list().iter().filter_map(Self::read).collect();
-            let with = table.get("with").and_then(|w| w.text().map(str::to_owned)).unwrap_or_default();
-            Some(Self::Join(parts, with))
-        } else {
-            let at = table.need("at", "a JSON Pointer, or `join`").and_then(|a| Self::read(&a));
-            let words = table.get("words").and_then(|w| w.table());
-            let words = words.map(|w| w.entries()).unwrap_or_default();
-            let words = words.into_iter().filter_map(|(k, v)| Some((k, v.text()?.to_owned()))).collect();
-            let otherwise = table.get("else").and_then(|o| o.text().map(str::to_owned));
-            at.map(|at| Self::Words(Box::new(at), words, otherwise))
-        };
-        table.finish();
-        text
-    }
-
-    fn get(&self, tree: &Node<'_>) -> Option<String> {
-        match self {
-            Self::Pointer(p) => tree.text_at(p).map(|t| cut(t, TEXT_MAX)),
-            Self::Constant(c) => Some(c.clone()),
-            Self::First(texts) => texts.iter().find_map(|t| t.get(tree)),
-            Self::Join(texts, with) => Some(texts.iter().map(|t| t.get(tree)).collect::<Option<Vec<_>>>()?.join(with)),
-            Self::Words(at, words, otherwise) => {
-                at.get(tree).and_then(|t| words.get(&t).cloned()).or_else(|| otherwise.clone())
-            }
-        }
-    }
-
-    /// As an address: what the event says is percent-encoded, what the source says is not.
-    fn address(&self, tree: &Node<'_>) -> Option<String> {
-        match self {
-            Self::Join(texts, with) => {
-                Some(texts.iter().map(|t| t.address(tree)).collect::<Option<Vec<_>>>()?.join(with))
-            }
-            Self::First(texts) => texts.iter().find_map(|t| t.address(tree)),
-            Self::Constant(c) => Some(c.clone()),
-            other => other.get(tree).map(|t| percent_encode(&t)),
-        }
-    }
-
-    fn pointers<'s>(&'s self, out: &mut Vec<&'s str>) {
-        match self {
-            Self::Pointer(p) => out.push(p),
-            Self::Constant(_) => {}
-            Self::First(texts) | Self::Join(texts, _) => texts.iter().for_each(|t| t.pointers(out)),
-            Self::Words(at, ..) => at.pointers(out),
-        }
-    }
-}
-
-/// How a producer says how bad it is.
-#[derive(Clone, Debug)]
-enum SeverityRule {
-    Always(Severity),
-    /// Half-open bands by their lower bounds, so that there are no holes.
-    Floor(Text, Vec<(f64, Severity)>),
-    Words(Text, BTreeMap<String, Severity>, Severity),
-}
-
-impl SeverityRule {
-    fn read(item: &Item<'_>) -> Option<Self> {
-        if !item.is_table() {
-            return item.parse(str::parse).map(Self::Always);
-        }
-        let table = item.table()?;
-        let at = table.need("at", "a JSON Pointer to the producer's severity").and_then(|a| Text::read(&a))?;
-        let rule = if let Some(floor) = table.get("floor") {
-            let mut bands = Vec::new();
-            for (word, bound) in floor.table()?.entries() {
-                match word.parse::<Severity>() {
-                    Ok(severity) => bands.extend(bound.number().map(|n| (n, severity))),
-                    Err(error) => bound.fail(error, ""),
-                }
-            }
-            bands.sort_by(|a, b| b.0.total_cmp(&a.0));
-            Some(Self::Floor(at, bands))
-        } else {
-            let words = table.need("words", "the producer's words with ours, or `floor` with lower bounds")?;
-            let words = words.table()?.entries().into_iter().filter_map(|(k, v)| Some((k, v.parse(str::parse)?)));
-            let words = words.collect();
-            let otherwise = table.get("else").and_then(|e| e.parse(str::parse)).unwrap_or(Severity::Medium);
-            Some(Self::Words(at, words, otherwise))
-        };
-        table.finish();
-        rule
-    }
-
-    fn get(&self, tree: &Node<'_>) -> Severity {
-        match self {
-            Self::Always(severity) => *severity,
-            Self::Floor(at, bands) => {
-                let number = at.get(tree).and_then(|t| t.trim().parse::<f64>().ok()).filter(|n| n.is_finite());
-                let found = number.and_then(|n| bands.iter().find(|(bound, _)| n >= *bound));
-                found.map_or(Severity::Medium, |(_, severity)| *severity)
-            }
-            Self::Words(at, words, otherwise) => {
-                at.get(tree).and_then(|word| words.get(&word).copied()).unwrap_or(*otherwise)
-            }
-        }
-    }
-
-    fn pointers<'s>(&'s self, out: &mut Vec<&'s str>) {
-        match self {
-            Self::Always(_) => {}
-            Self::Floor(at, _) | Self::Words(at, ..) => at.pointers(out),
-        }
-    }
 }
 
 /// The signals of an attack sequence.
@@ -330,12 +204,16 @@ impl Source {
 
     /// Reads one finding from an event (or from one element of its list, see [`elements`]).
     pub fn read(&self, envelope: &Envelope<'_>, tree: &Node<'_>, now: Timestamp) -> Finding {
-        let place_text = |text: &Text, otherwise: &str| text.get(tree).unwrap_or_else(|| otherwise.to_owned());
-        let account = pad_account(&place_text(&self.account, &envelope.account));
-        let region = place_text(&self.region, &envelope.region);
+        let account = self.account.get(tree).as_deref().and_then(account_id);
+        let account = account.or_else(|| account_id(&envelope.account)).unwrap_or_else(|| UNKNOWN.to_owned());
+        let region = self.region.get(tree).filter(|r| is_region(r));
+        let region = region.or_else(|| Some(envelope.region.to_string()).filter(|r| is_region(r)));
+        let region = region.unwrap_or_else(|| UNKNOWN.to_owned());
         let kind = self.kind.get(tree).unwrap_or_else(|| envelope.detail_type.to_string());
-        let instant = |text: &Text| text.get(tree).as_deref().and_then(time::parse);
-        let told = instant(&self.revision).or(envelope.time).unwrap_or(now);
+        // A time in the future would make everything true that comes after it stale.
+        let instant = |text: &Text| text.get(tree).as_deref().and_then(time::parse).map(|at| at.min(now));
+        let sent = envelope.time.unwrap_or(now).min(now);
+        let told = instant(&self.revision).unwrap_or(sent);
         let last_seen = self.last_seen.as_ref().and_then(instant).unwrap_or(told);
         let first_seen = self.first_seen.as_ref().and_then(instant).unwrap_or(last_seen).min(last_seen);
         let id = self.id.get(tree).or_else(|| Some(envelope.id.to_string()).filter(|id| !id.is_empty()));
@@ -348,7 +226,7 @@ impl Source {
         let resolved = self.resolved.as_ref().is_some_and(|p| p.matches(tree));
         let sample = self.sample.as_ref().is_some_and(|p| p.matches(tree));
         let title = self.title.get(tree).unwrap_or_else(|| kind.clone());
-        let exercise = if sample || title.starts_with("[SAMPLE]") {
+        let exercise = if sample {
             Some(Exercise::Sample)
         } else if self.drill {
             Some(Exercise::Drill)
@@ -359,13 +237,14 @@ impl Source {
         Finding {
             id: cut(&id.unwrap_or_else(|| format!("{kind}/{}/{told}", resources[0].id)), ID_MAX),
             revision: told,
+            sent,
             reporter: self.reporter.get(tree).unwrap_or_else(|| self.name.clone()),
             title,
             description: self.description.as_ref().and_then(|d| d.get(tree)).unwrap_or_default(),
             severity: self.severity.get(tree),
             status: if resolved { Status::Resolved } else { Status::Active },
             can_resolve: self.resolved.is_some(),
-            link: self.link.as_ref().and_then(|l| l.address(tree)),
+            link: self.link.as_ref().and_then(|l| l.address(tree)).filter(|l| l.len() <= LINK_MAX),
             signals: self.signals.as_ref().map(|s| s.read(tree)).unwrap_or_default(),
             kind,
             account,
@@ -391,6 +270,7 @@ impl Signals {
         timed.sort_by_key(|(at, _)| *at);
         let mut names: Vec<String> = timed.into_iter().map(|(_, name)| name).collect();
         names.dedup();
+        names.truncate(SIGNALS_MAX);
         names
     }
 }
@@ -446,13 +326,15 @@ pub(super) fn name_pointer(fields: &mut Fields, pointer: &str) {
     fields.insert(steps.iter().map(String::as_str));
 }
 
-/// Some producers write the account as a number, which loses leading zeros.
-fn pad_account(account: &str) -> String {
-    if account.len() < 12 && !account.is_empty() && account.bytes().all(|b| b.is_ascii_digit()) {
-        format!("{account:0>12}")
-    } else {
-        cut(account, 64)
-    }
+/// Twelve digits; some producers write a number, which loses leading zeros. Anything else is no account.
+fn account_id(text: &str) -> Option<String> {
+    let digits = !text.is_empty() && text.len() <= 12 && text.bytes().all(|b| b.is_ascii_digit());
+    digits.then(|| format!("{text:0>12}"))
+}
+
+/// What a Region's name can look like, so that no other text passes for one.
+fn is_region(text: &str) -> bool {
+    (1..=32).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
 }
 
 /// Cuts on a character's boundary.

@@ -61,6 +61,12 @@ impl<'a> Written<'a> {
         Table::new(self, String::new(), self.root.get_ref(), 0)
     }
 
+    /// Notes a mistake that belongs to no single line.
+    pub fn problem(&self, what: impl Into<String>, help: impl Into<String>) {
+        let problem = Problem { file: self.file.to_owned(), line: None, what: what.into(), help: help.into() };
+        self.problems.borrow_mut().push(problem);
+    }
+
     /// Notes a mistake at a byte offset.
     fn note(&self, at: usize, what: impl Into<String>, help: impl Into<String>) {
         let line = self.text.as_bytes().iter().take(at).filter(|b| **b == b'\n').count() + 1;

@@ -69,6 +69,8 @@ pub struct Entry {
     pub edited_at: Option<Timestamp>,
     /// What each reporter says.
     pub reports: Vec<Report>,
+    /// A report that was still active had to be forgotten: nobody can say that all is over.
+    pub overflow: bool,
     /// Occurrences while counting.
     pub window: Vec<Timestamp>,
     /// The messages of this episode, by destination.
@@ -94,6 +96,8 @@ pub struct Report {
     pub id: String,
     /// The newest revision seen.
     pub revision: Timestamp,
+    /// When the event that said so was sent.
+    pub sent: Timestamp,
     /// What it says.
     pub status: Status,
     /// Whether it can ever say *resolved*.

@@ -94,6 +94,8 @@ pub struct Finding {
     pub id: String,
     /// Orders what one reporter says about one finding id.
     pub revision: Timestamp,
+    /// When the event was sent: orders what a reporter says without a new revision.
+    pub sent: Timestamp,
     /// The service that reported it: `guardduty`, `config`, `cloudtrail`, `security-hub`, …
     pub reporter: String,
     /// The reporter's type of finding.

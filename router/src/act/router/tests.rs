@@ -47,7 +47,7 @@ fn policy() -> Policy {
 fn policy_of(config: &str) -> Policy {
     let file = PolicyFile { name: "mining".to_owned(), path: "mining.toml".to_owned(), text: CONTAIN.to_owned() };
     let user = UserFiles { playbooks: vec![file], ..UserFiles::default() };
-    Policy::load(Config::parse("c.toml", config).unwrap(), &user).unwrap()
+    Policy::load(crate::testing::config(config), &user).unwrap()
 }
 
 /// What the world does to one call.
@@ -431,7 +431,7 @@ fn an_event_is_as_well_off_as_its_worst_finding() {
             .into_iter()
             .map(|disposition| Told { disposition, ..deliver(&policy, &world, &event(1, 0, "5", false), 0) })
             .collect();
-        assert_eq!(Handled { ignored: None, findings }.disposition(), expected);
+        assert_eq!(Handled { findings, ..Handled::default() }.disposition(), expected);
     }
 }
 

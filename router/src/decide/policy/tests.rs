@@ -28,22 +28,25 @@ fn guardduty(kind: &str) -> String {
 
 /// `playbook severity +also`, `suppressed: why` or `ignored: why`, for each finding; or why there is none.
 fn judge(policy: &Policy, text: &str) -> String {
-    let Opened::Event(envelope) = open(text, policy.fields()) else { panic!("{text}") };
-    let (_, examined) = policy.examine(envelope, at(0));
-    let Examined::Findings(judged) = examined else {
-        let Examined::Ignored(why) = examined else { unreachable!() };
-        return format!("nothing: {why}");
+    let Opened::Event(mut envelope) = open(text, policy.fields()) else { panic!("{text}") };
+    let mut findings = match policy.examine(&mut envelope, at(0)).0 {
+        Examined::Findings(findings) => findings,
+        Examined::Ignored(why) => return format!("nothing: {why}"),
+        Examined::Refused(why) => return format!("refused: {why}"),
     };
     let name = |i: &usize| policy.playbooks[*i].name.as_str();
-    let lines = judged.iter().map(|j| match &j.verdict {
-        Verdict::Claimed(c) => {
-            let also: Vec<_> = c.also.iter().flat_map(|i| [" +", name(i)]).collect();
-            format!("{} {}{}", name(&c.playbook), c.severity, also.concat())
-        }
-        Verdict::Suppressed(why) => format!("suppressed: {why}"),
-        Verdict::Ignored(why) => format!("ignored: {why}"),
-    });
-    lines.collect::<Vec<_>>().join(", ")
+    let mut lines = Vec::new();
+    while let Some(one) = findings.next(&envelope) {
+        lines.push(match &one.verdict {
+            Verdict::Claimed(c) => {
+                let also: Vec<_> = c.also.iter().flat_map(|i| [" +", name(i)]).collect();
+                format!("{} {}{}", name(&c.playbook), c.severity, also.concat())
+            }
+            Verdict::Suppressed(why) => format!("suppressed: {why}"),
+            Verdict::Ignored(why) => format!("ignored: {why}"),
+        });
+    }
+    lines.join(", ")
 }
 
 #[test]
