@@ -27,6 +27,7 @@ pub(crate) fn finding() -> Finding {
     Finding {
         id: "f".to_owned(),
         revision: at(0),
+        sent: at(0),
         reporter: "guardduty".to_owned(),
         kind: "CryptoCurrency:EC2/BitcoinTool.B!DNS".to_owned(),
         title: "Mining".to_owned(),

@@ -103,7 +103,7 @@ fn try_run(args: &Args, setup: &Setup) -> io::Result<u8> {
         if let Seen::Event { path, index, body } = seen {
             match body {
                 Ok(text) => player.play(&text, &mut |_, result| {
-                    unread.extend(result.err().map(|why| format!("{path} #{index}: {why}")))
+                    unread.extend(result.err().map(|why| format!("{path} #{index}: {why}")));
                 }),
                 Err(refusal) => unread.push(format!("{path} #{index}: {refusal}")),
             }

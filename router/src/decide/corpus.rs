@@ -85,11 +85,18 @@ fn each_judged(policy: &Policy, events: &[(String, String)], mut each: impl FnMu
 #[test]
 fn every_source_has_a_fixture_and_every_pointer_of_it_resolves_in_some() {
     /// Pointers that no fixture has, each with its reason.
-    const ABSENT: [(&str, &str, &str); 1] = [(
-        "security-hub-action",
-        "/detail/findings/0/ProductFields/ControlId",
-        "only where consolidated controls are off; the fixture of it is of the imported findings",
-    )];
+    const ABSENT: [(&str, &str, &str); 2] = [
+        (
+            "security-hub-action",
+            "/detail/findings/0/ProductFields/aws~1config~1ConfigRuleName",
+            "the fixture of a Config rule as a product is of the imported findings",
+        ),
+        (
+            "security-hub-action",
+            "/detail/findings/0/ProductFields/ControlId",
+            "only where consolidated controls are off; the fixture of it is of the imported findings",
+        ),
+    ];
     let policy = policy();
     let events = events(&policy);
     let mut seen: BTreeMap<&str, Vec<Node<'_>>> = BTreeMap::new();
@@ -165,7 +172,7 @@ fn every_remediation_binds_for_some_fixture_of_its_playbook() {
             playbook,
             finding: &judged.finding,
             claim,
-            tree: &judged.tree,
+            tree: judged.tree,
             episode: 1,
             now: at(0),
         };

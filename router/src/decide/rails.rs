@@ -17,6 +17,7 @@ use crate::values::{
     verdict::Claim,
 };
 use jiff::Timestamp;
+use regex_lite::Regex;
 use std::collections::BTreeMap;
 use uuid::Uuid;
 
@@ -170,6 +171,12 @@ fn stop(
     None
 }
 
+/// The pattern as its author wrote it.
+fn written(must: &Regex) -> &str {
+    let text = must.as_str();
+    text.strip_prefix("^(?:").and_then(|t| t.strip_suffix(")$")).unwrap_or(text)
+}
+
 /// The Region in an ARN, where it has one.
 fn region_of(arn: &str) -> Option<&str> {
     arn.split(':').nth(3).filter(|r| !r.is_empty())
@@ -219,8 +226,9 @@ fn bind(case: &Case<'_>, with: &[(String, Value)]) -> Result<BTreeMap<String, Ve
                     stop(format!("{name} is longer than {VALUE_MAX} characters"))
                 }
                 Some(found) if !must.is_match(&found) => stop(format!(
-                    "{name} does not look right: {:?} does not match {must}",
-                    super::source::cut(&found, 60)
+                    "{name} does not look right: {:?} does not match {}",
+                    super::source::cut(&found, 60),
+                    written(must)
                 )),
                 Some(found) => Ok((name.clone(), vec![found])),
             }

@@ -4,7 +4,6 @@ use crate::{
     act::memory::MemoryLedger,
     decide::{
         carrier::{Opened, open},
-        config::Config,
         policy::{PolicyFile, UserFiles},
     },
     testing::at,

@@ -36,13 +36,16 @@ fn a_route_takes_what_all_its_conditions_say() {
         ("Another pattern.", "when.source = ['aws.config']", false),
         ("All but one.", "severity = 'high'\nowner = 'others'", false),
     ];
+    let directory = "[accounts.'111122223333']\nenvironment = 'production'\nowner = 'team'
+        [accounts.'444455556666']\nenvironment = 'staging'\nowner = 'others'\n";
     for (sentence, condition, takes) in rows {
-        let c = config(&format!("[[route]]\nto = 'slack:#a'\n{condition}\n"));
+        let c = config(&format!("{directory}[[route]]\nto = 'slack:#a'\n{condition}\n"));
         let to = c.destinations(&seen(&tree, Some(&account)));
-        assert_eq!(!to.is_empty(), takes, "{sentence}");
+        // What no route takes must not go nowhere.
+        assert_eq!(to, [if takes { "slack:#a" } else { DESTINATION }], "{sentence}");
     }
-    let c = config("[[route]]\nto = 'slack:#a'\nenvironment = 'production'\n");
-    assert!(c.destinations(&seen(&tree, None)).is_empty(), "an unknown account is of no environment");
+    let c = config(&format!("{directory}[[route]]\nto = 'slack:#a'\nenvironment = 'production'\n"));
+    assert_eq!(c.destinations(&seen(&tree, None)), [DESTINATION], "an unknown account is of no environment");
 }
 
 #[test]
@@ -98,6 +101,12 @@ fn every_mistake_has_its_message() {
         ("An effect that is none.", "[remediation]\neffects = { production = 'all' }\n".to_owned()),
         ("A switch that is a word.", "[remediation]\nkill-switch = 'on'\ndry_run = true\n".to_owned()),
         ("A budget without a number.", "[remediation]\nbudget = { within = '1h' }\n".to_owned()),
+        (
+            "Names that nobody has: a rail or a route that is not there.",
+            "[[route]]\nto = 'slack:#a'\nenvironment = 'prod'\nowner = 'team'\n\
+             [remediation]\naccounts = ['111122223333']\neffects = { production = 'harmless' }\n"
+                .to_owned(),
+        ),
         ("A secret in the wrong place.", "slack-token = 'xoxb-1'\n".to_owned()),
     ];
     insta::assert_snapshot!(refusals(&rows, |text| match Config::parse("c.toml", text) {

@@ -30,6 +30,7 @@ fn step(line: &str) -> (Timestamp, Finding) {
         status: if what == "resolved" { Status::Resolved } else { Status::Active },
         can_resolve: what != "act",
         severity: severity.parse().unwrap(),
+        sent: at(seconds(now)),
         ..seen(finding(), seconds(revision))
     };
     (at(seconds(now)), finding)
@@ -122,9 +123,11 @@ fn every_row_of_the_table() {
              1m@0 gd/a active high => stale",
         ),
         (
-            "The same revision is stale even where it says something else.",
+            "A person closes it by hand: no new revision, but a newer event that says something else.",
             "0 gd/a active high => new
-             1m@0 gd/a resolved critical => stale",
+             1m@0 gd/a resolved critical => resolved
+             2m@0 gd/a resolved critical => stale
+             3m@0 gd/a active high => reopened",
         ),
         (
             "An older revision is stale.",
@@ -512,4 +515,31 @@ proptest! {
             prop_assert_eq!(entry.as_ref(), Some(&after));
         }
     }
+}
+
+#[test]
+fn what_had_to_be_forgotten_keeps_a_problem_open() {
+    let mut entry = None;
+    let report = |id: usize, status, now| {
+        let finding = Finding { id: id.to_string(), status, sent: at(now), ..seen(finding(), now) };
+        (finding, at(now))
+    };
+    for id in 0..=REPORTS_MAX {
+        let (finding, now) = report(id, Status::Active, 1);
+        tell(&mut entry, &finding, timing(), now);
+    }
+    for id in 1..=REPORTS_MAX {
+        let (finding, now) = report(id, Status::Resolved, 2);
+        assert_eq!(tell(&mut entry, &finding, timing(), now), Novelty::Duplicate, "{id}: the first was never closed");
+    }
+    assert_eq!(entry.unwrap().state, State::Open);
+}
+
+#[test]
+fn a_count_has_an_end() {
+    let mut entry = None;
+    tell(&mut entry, &Finding { count: u64::MAX, ..finding() }, timing(), at(0));
+    let act = Finding { count: 1, ..seen(finding(), 60) };
+    assert_eq!(tell(&mut entry, &act, timing(), at(60)), Novelty::Duplicate);
+    assert_eq!(entry.unwrap().reports[0].count, u64::MAX);
 }

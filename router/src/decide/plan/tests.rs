@@ -246,6 +246,20 @@ fn many_at_once_become_one_card() {
 }
 
 #[test]
+fn a_flapping_finding_is_a_storm_of_its_own() {
+    let mut tallies = Tallies::new();
+    for (episode, expected) in
+        [(1, "post Card"), (2, "post Card"), (2, "post Card"), (3, "post Card"), (4, "post Storm, thread StormLine")]
+    {
+        let mut entry = Entry { episode, ..blank() };
+        let finding = Finding { severity: Severity::High, ..finding() };
+        let actions =
+            run(&Config::default(), &mut entry, &mut tallies, &finding, &claim(&finding), Novelty::Reopened, 0);
+        assert_eq!(told(&actions), expected, "episode {episode}");
+    }
+}
+
+#[test]
 fn a_storm_is_of_one_playbook_account_and_destination() {
     let config = config("[[route]]\naccount = ['111122223333']\nto = ['slack:#security', 'slack:#soc']\n");
     let finding = finding();

@@ -2,7 +2,7 @@ use super::*;
 use crate::{
     decide::carrier::{Opened, open},
     testing::{ACCOUNT, at, config, finding, instance},
-    values::finding::Actor,
+    values::{finding::Actor, severity::Severity},
 };
 
 const TELL: &str = "[tell]\ntitle = 'T'\nwhy = 'W'\nnext = ['N']\n";
@@ -163,24 +163,36 @@ fn each_finding_of_an_event_is_judged_by_itself() {
 
 #[test]
 fn the_same_problem_has_the_same_fingerprint() {
-    let none = || std::iter::empty::<&str>();
-    let (a, bucket) = (instance(), Resource { kind: "AwsS3Bucket".into(), id: "b".to_owned(), ..instance() });
-    let base = fingerprint(ACCOUNT, Some("eu-west-1"), &a, "w", none());
+    let hash = |finding: &Finding, region, about: &Resource, weakness, by: &[&'static str]| {
+        fingerprint(finding, region, about, weakness, by.iter().copied())
+    };
+    let (here, ours, a) = (Some("eu-west-1"), finding(), instance());
+    let base = hash(&ours, here, &a, "w", &[]);
     assert_eq!(base.len(), 32);
     let told = Resource { arn: None, name: None, tags: vec![("k".to_owned(), "v".to_owned())], ..instance() };
-    assert_eq!(fingerprint(ACCOUNT, Some("eu-west-1"), &told, "w", none()), base, "names, ARNs and tags do not matter");
-    let owned = Resource { account: Some(ACCOUNT.to_owned()), ..instance() };
-    assert_eq!(fingerprint("444455556666", Some("eu-west-1"), &owned, "w", none()), base, "the owner's account counts");
+    assert_eq!(hash(&ours, here, &told, "w", &[]), base, "names, ARNs and tags do not matter");
+    let again = Finding { reporter: "config".to_owned(), id: "other".to_owned(), severity: Severity::Low, ..finding() };
+    assert_eq!(hash(&again, here, &a, "w", &[]), base, "nor who reports it, or how bad");
+    let bucket = Resource { kind: "AwsS3Bucket".into(), id: "b".to_owned(), ..instance() };
+    let of_another = Resource { account: Some("444455556666".to_owned()), ..instance() };
+    let elsewhere = Finding { account: "444455556666".to_owned(), ..finding() };
+    let exercise = |e, id: &str| Finding { exercise: Some(e), id: id.to_owned(), ..finding() };
     let others = [
-        fingerprint("444455556666", Some("eu-west-1"), &a, "w", none()),
-        fingerprint(ACCOUNT, Some("us-east-1"), &a, "w", none()),
-        fingerprint(ACCOUNT, None, &a, "w", none()),
-        fingerprint(ACCOUNT, Some("eu-west-1"), &bucket, "w", none()),
-        fingerprint(ACCOUNT, Some("eu-west-1"), &Resource { kind: "AwsS3Bucket".into(), ..instance() }, "w", none()),
-        fingerprint(ACCOUNT, Some("eu-west-1"), &a, "v", none()),
-        fingerprint(ACCOUNT, Some("eu-west-1"), &a, "w", ["bob"].into_iter()),
-        fingerprint(ACCOUNT, Some("eu-west-1"), &a, "w", ["bob", ""].into_iter()),
-        fingerprint(ACCOUNT, Some("eu-west-1"), &a, "w", ["bo", "b"].into_iter()),
+        hash(&elsewhere, here, &a, "w", &[]),
+        // What one account says of another's resource cannot close what that account says itself.
+        hash(&ours, here, &of_another, "w", &[]),
+        hash(&ours, Some("us-east-1"), &a, "w", &[]),
+        hash(&ours, None, &a, "w", &[]),
+        hash(&ours, here, &bucket, "w", &[]),
+        hash(&ours, here, &Resource { kind: "AwsS3Bucket".into(), ..instance() }, "w", &[]),
+        hash(&ours, here, &a, "v", &[]),
+        hash(&ours, here, &a, "w", &["bob"]),
+        hash(&ours, here, &a, "w", &["bob", ""]),
+        hash(&ours, here, &a, "w", &["bo", "b"]),
+        // An exercise cannot quieten the real one; every drill is one of its own.
+        hash(&exercise(Exercise::Sample, "f"), here, &a, "w", &[]),
+        hash(&exercise(Exercise::Drill, "drill-1"), here, &a, "w", &[]),
+        hash(&exercise(Exercise::Drill, "drill-2"), here, &a, "w", &[]),
     ];
     for (i, other) in others.iter().enumerate() {
         assert!(*other != base && !others[..i].contains(other), "row {i}");
@@ -191,10 +203,11 @@ fn the_same_problem_has_the_same_fingerprint() {
 fn reporters_of_one_problem_agree_and_global_resources_have_no_region() {
     let policy = load("", Vec::new());
     let fingerprint = |text: &str| {
-        let Opened::Event(envelope) = open(text, policy.fields()) else { panic!("{text}") };
-        let (_, Examined::Findings(judged)) = policy.examine(envelope, at(0)) else { panic!("{text}") };
-        let Verdict::Claimed(claim) = &judged[0].verdict else { panic!("{text}") };
-        (claim.fingerprint.clone(), claim.region.clone())
+        let Opened::Event(mut envelope) = open(text, policy.fields()) else { panic!("{text}") };
+        let (Examined::Findings(mut findings), _) = policy.examine(&mut envelope, at(0)) else { panic!("{text}") };
+        let one = findings.next(&envelope).unwrap();
+        let Verdict::Claimed(claim) = one.verdict else { panic!("{text}") };
+        (claim.fingerprint, claim.region)
     };
     let first = fingerprint(include_str!("../../../../fixtures/public-bucket/03-config-says-non-compliant.json"));
     for other in [
@@ -221,10 +234,10 @@ fn a_threshold_is_counted_apart_by_what_it_names() {
     let by = "[judge]\nthreshold = { count = 2, within = '1m', by = ['/detail/user'] }\n";
     let policy = load("", vec![playbook_file("a", "when.detail.type = ['T']", by)]);
     let fingerprint = |text: &str| {
-        let Opened::Event(envelope) = open(text, policy.fields()) else { panic!() };
-        let (_, Examined::Findings(judged)) = policy.examine(envelope, at(0)) else { panic!() };
-        let Verdict::Claimed(claim) = &judged[0].verdict else { panic!() };
-        claim.fingerprint.clone()
+        let Opened::Event(mut envelope) = open(text, policy.fields()) else { panic!() };
+        let (Examined::Findings(mut findings), _) = policy.examine(&mut envelope, at(0)) else { panic!() };
+        let Verdict::Claimed(claim) = findings.next(&envelope).unwrap().verdict else { panic!() };
+        claim.fingerprint
     };
     let (bob, eve) = (guardduty("T"), guardduty("T").replace("bob", "eve"));
     assert_eq!(fingerprint(&bob), fingerprint(&bob));

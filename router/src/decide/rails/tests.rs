@@ -1,5 +1,5 @@
 use super::*;
-use crate::testing::{ACCOUNT, INSTANCE, at, claim, config, finding, playbook};
+use crate::testing::{ACCOUNT, INSTANCE, at, claim, finding, playbook};
 use crate::values::finding::{Actor, ActorKind, Exercise};
 
 /// Everything is allowed: what a row adds takes something away.
@@ -42,7 +42,8 @@ fn open() -> Try {
 
 impl Try {
     fn pass(&mut self) -> Option<Remediate> {
-        let config = config(&format!("{}\n[remediation]\n{}", self.accounts, self.rails));
+        // Loading would refuse names that nobody has; the rails hold all the same.
+        let (config, _) = Config::parse("c.toml", &format!("{}\n[remediation]\n{}", self.accounts, self.rails));
         let playbook = playbook(&self.playbook);
         let tree = Node::parse(&self.event).unwrap();
         let case = Case {
@@ -109,14 +110,19 @@ fn each_rail_stops_and_names_itself() {
         Some(("accounts", "account 111122223333 is not in remediation.accounts")),
     );
     check(
-        "The resource is another account's: its own account's rails hold, not those of the account that reports.",
+        "The resource is another account's: one account cannot have another's resources touched.",
         || about(|r| r.account = Some("444455556666".to_owned())),
-        Some(("accounts", "account 444455556666 is not in the account directory")),
+        Some(("accounts", "account 111122223333 tells it of a resource of 444455556666, which has to say so itself")),
     );
     check(
         "Another Region.",
         || rails("regions = ['us-east-1']"),
         Some(("regions", "eu-west-1 is not in remediation.regions")),
+    );
+    check(
+        "The resource is in another Region than the finding.",
+        || about(|r| r.arn = Some("arn:aws:ec2:us-east-1:111122223333:instance/i-0123456789abcdef0".to_owned())),
+        Some(("regions", "the finding is from eu-west-1, the resource in us-east-1")),
     );
     check("This Region among others.", || rails("regions = ['us-east-1', 'eu-west-1']"), None);
     check(
@@ -186,6 +192,21 @@ fn protected_resources_are_never_touched() {
         tagged("tier", "db", "tier=db"),
         by("i-0123456789abcdef0 is protected by tier=db"),
     );
+    check(
+        "Tags that the event does not tell may be the ones that protect.",
+        || rails("protected-tags = ['keep']"),
+        by("the tags of i-0123456789abcdef0 are not known, and remediation.protected-tags is set"),
+    );
+    check(
+        "A parameter names a protected resource, though the problem is about another.",
+        || Try {
+            playbook: CONTAIN
+                .replace("with.Action = 'Contain'", "with.Action = { at = '/detail/id', pattern = '^.*$' }"),
+            rails: format!("{OPEN}protected = ['i-0123456789abcdef0']"),
+            ..about(|r| (r.id, r.arn, r.name) = ("i-0fedcba9876543210".to_owned(), None, None))
+        },
+        by("i-0fedcba9876543210 is protected by i-0123456789abcdef0"),
+    );
     check("The tag has another value.", tagged("tier", "web", "tier=db"), None);
     check("A value alone is no key.", tagged("tier", "db", "db"), None);
 }
@@ -236,7 +257,7 @@ fn a_mode_is_chosen_by_playbook_environment_and_default_and_lowered_by_caution()
         ("Nothing is configured: proposed.", "", "", Some(Mode::Propose)),
         ("The general mode.", "", "mode = 'approve'", Some(Mode::Approve)),
         (
-            "The environment's wins over it.",
+            "No further than the environment's.",
             "",
             "mode = 'automatic'\nenvironments = { production = 'approve' }",
             Some(Mode::Approve),
@@ -248,24 +269,31 @@ fn a_mode_is_chosen_by_playbook_environment_and_default_and_lowered_by_caution()
             Some(Mode::Approve),
         ),
         (
-            "The playbook's wins over the environment's.",
+            "The playbook's wins over the general one.",
             "",
-            "environments = { production = 'off' }\nplaybooks = { mining = 'automatic' }",
+            "mode = 'off'\nplaybooks = { mining = 'automatic' }",
             Some(Mode::Automatic),
+        ),
+        (
+            "But goes no further than the environment's.",
+            "",
+            "environments = { production = 'approve' }\nplaybooks = { mining = 'automatic' }",
+            Some(Mode::Approve),
         ),
         ("Off is off.", "", "mode = 'off'", None),
         ("A dry run lowers.", "", "mode = 'automatic'\ndry-run = true", Some(Mode::Propose)),
         ("A dry run does not raise.", "", "mode = 'off'\ndry-run = true", None),
-        ("CloudFormation owns it.", "aws:cloudformation:stack-name", "mode = 'automatic'", Some(Mode::Propose)),
-        ("Terraform owns it.", "terraform", "mode = 'approve'", Some(Mode::Propose)),
+        ("Terraform owns it.", "terraform", "mode = 'automatic'\npropose-tags = ['terraform']", Some(Mode::Propose)),
         ("One's own mark.", "owner", "mode = 'approve'\npropose-tags = ['owner']", Some(Mode::Propose)),
-        ("The marks were replaced.", "terraform", "mode = 'approve'\npropose-tags = ['owner']", Some(Mode::Approve)),
+        ("Another mark.", "terraform", "mode = 'approve'\npropose-tags = ['owner']", Some(Mode::Approve)),
     ];
     for (sentence, tag, rails, expected) in rows {
         let mut t = about(|r| r.tags = vec![(tag.to_owned(), "x".to_owned())]);
         t.rails = rails.to_owned();
         assert_eq!(t.pass().map(|r| r.mode), expected, "{sentence}");
     }
+    let mut untold = Try { rails: "mode = 'approve'\npropose-tags = ['terraform']".to_owned(), ..open() };
+    assert_eq!(untold.pass().map(|r| r.mode), Some(Mode::Propose), "tags that are not told may be there all the same");
 }
 
 #[test]

@@ -143,8 +143,13 @@ fn what_an_event_leaves_out_falls_back() {
 
 #[test]
 fn an_account_gets_its_zeros_back() {
-    let rows =
-        [("123", "000000000123"), ("\"012345678901\"", "012345678901"), ("\"abc\"", "abc"), ("\"\"", "111122223333")];
+    let rows = [
+        ("123", "000000000123"),
+        ("\"012345678901\"", "012345678901"),
+        ("\"abc\"", "111122223333"),
+        ("\"<!channel>\"", "111122223333"),
+        ("\"\"", "111122223333"),
+    ];
     for (written, expected) in rows {
         assert_eq!(read(&source("", ""), &format!(r#""account":{written}"#), "").account, expected, "{written}");
     }
@@ -156,8 +161,7 @@ fn exercises_are_known() {
     let rows = [
         ("The real thing.", "", "", None),
         ("Marked.", r#""sample":true"#, "", Some(Exercise::Sample)),
-        ("By its title.", r#""title":"[SAMPLE] x""#, "", Some(Exercise::Sample)),
-        ("Not in the middle of a title.", r#""title":"a [SAMPLE] x""#, "", None),
+        ("A title alone is only words: the source says what marks a sample.", r#""title":"[SAMPLE] x""#, "", None),
         ("From an archive.", "", r#","replay-name":"r""#, Some(Exercise::Replay)),
         (
             "A sample stays one when it is replayed.",
@@ -220,11 +224,11 @@ fn each_shipped_source_reads_its_event() {
     assert_eq!(known, rows.map(|(name, _)| name), "each has its row");
     for ((name, text), source) in rows.into_iter().zip(&policy.sources) {
         let Opened::Event(mut envelope) = open(text, policy.fields()) else { panic!("{name}") };
-        assert_eq!(policy.sources_of(&envelope.tree), [name]);
+        assert_eq!(policy.examine(&mut envelope.clone(), at(0)).1, Some(name));
         if let Some(each) = &source.each {
             let mut elements = elements(&mut envelope.tree, each);
             put_element(&mut envelope.tree, each, elements.remove(0));
         }
-        insta::assert_debug_snapshot!(name, source.read(&envelope, &envelope.tree, at(0)));
+        insta::assert_debug_snapshot!(name, source.read(&envelope, &envelope.tree, envelope.time.unwrap_or(at(0))));
     }
 }
