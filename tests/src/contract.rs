@@ -108,9 +108,8 @@ fn verdict(line: &Json) -> bool {
 }
 
 fn finding(finding: &Json, claimed: bool, line: &Json) {
-    let all = [
-        "fingerprint", "type", "title", "severity", "reporter", "status", "account", "region", "resources", "actor",
-    ];
+    let all =
+        ["fingerprint", "type", "title", "severity", "reporter", "status", "account", "region", "resources", "actor"];
     keys(finding, &all, line);
     texts(finding, &["type", "title", "reporter", "account", "region"], line);
     let fingerprint = &finding["fingerprint"];
@@ -143,9 +142,7 @@ fn notify(action: &Json, line: &Json) {
 }
 
 fn remediate(action: &Json, line: &Json) {
-    let all = [
-        "kind", "runbook", "account", "region", "parameters", "mode", "client_token", "effect", "stopped",
-    ];
+    let all = ["kind", "runbook", "account", "region", "parameters", "mode", "client_token", "effect", "stopped"];
     keys(action, &all, line);
     texts(action, &["runbook", "account", "region"], line);
     one_of(&action["mode"], &["propose", "approve", "automatic"], line);
@@ -248,7 +245,8 @@ fn what_is_suppressed_says_why_and_owes_nothing() {
 #[test]
 fn line_breaks_in_an_event_stay_inside_the_line() {
     let title = "one\r\ntwo\u{2028}three\u{85}four";
-    let event = crate::harness::changed("guardduty-crypto-mining/01-first-seen.json", &[("/detail/title", title.into())]);
+    let event =
+        crate::harness::changed("guardduty-crypto-mining/01-first-seen.json", &[("/detail/title", title.into())]);
     let output = run_in(root(), &["replay", "--format", "json", "-"], event.as_bytes()).ended(0);
     assert_eq!(output.stdout.lines().count(), 1);
     check(&output.json()[0]);

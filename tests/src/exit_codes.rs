@@ -19,7 +19,7 @@ fn check(name: &str, home: &Home, args: &[&str], code: i32) {
 }
 
 #[track_caller]
-fn said(name: &str, output: &Output) {
+pub(crate) fn said(name: &str, output: &Output) {
     let mut settings = insta::Settings::clone_current();
     settings.set_snapshot_path("../snapshots/said");
     settings.set_prepend_module_to_snapshot(false);
@@ -142,7 +142,11 @@ fn nothing_runs_on_a_bad_configuration() {
     for args in [["replay", "good.json"], ["explain", "good.json"]] {
         let output = home.run(&args).ended(2);
         assert_eq!(output.stdout, "", "{args:?}");
-        assert!(output.stderr.lines().filter(|l| l.contains("findings-router.toml:")).count() >= 10, "{}", output.stderr);
+        assert!(
+            output.stderr.lines().filter(|l| l.contains("findings-router.toml:")).count() >= 10,
+            "{}",
+            output.stderr
+        );
     }
 }
 

@@ -3,7 +3,6 @@
 #![allow(clippy::disallowed_methods, reason = "tests make files and look at them")]
 mod contract;
 mod exit_codes;
-mod facts;
 mod harness;
 mod json;
 mod layout;

@@ -49,7 +49,8 @@ fn every_story_reads_as_accepted() {
 
 #[test]
 fn stories_are_told_in_japanese() {
-    let interesting = ["cloudtrail-root", "guardduty-crypto-mining", "guardduty-sample", "hostile", "public-bucket", "storm"];
+    let interesting =
+        ["cloudtrail-root", "guardduty-crypto-mining", "guardduty-sample", "hostile", "public-bucket", "storm"];
     let mut stories = stories(&run(&["replay", "--locale", "ja", "fixtures"]).ended(1).stdout);
     stories.retain(|(name, _)| interesting.contains(&name.as_str()));
     assert_eq!(stories.len(), interesting.len());
@@ -102,6 +103,7 @@ fn a_replay_is_the_same_every_time() {
 #[test]
 fn a_transcript_is_plain_text() {
     let transcript = run(&["replay", "fixtures/hostile"]).ended(0).stdout;
-    let odd = |c: &char| (c.is_control() && *c != '\n') || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let odd =
+        |c: &char| (c.is_control() && *c != '\n') || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     assert_eq!(transcript.chars().find(odd), None);
 }
