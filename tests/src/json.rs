@@ -134,3 +134,9 @@ impl<'de> Visitor<'de> for Reader {
         Ok(Json::Object(members))
     }
 }
+
+impl From<&str> for Json {
+    fn from(text: &str) -> Self {
+        Self::Text(text.to_owned())
+    }
+}
