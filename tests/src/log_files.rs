@@ -97,9 +97,10 @@ fn progress_is_told_while_it_runs() {
 
 #[test]
 fn memory_does_not_grow_with_the_number_of_records() {
-    let (Some(few), Some(many)) = (replay(10).peak_kb, replay(40).peak_kb) else {
-        return assert!(!cfg!(target_os = "linux"), "/proc tells the peak memory");
-    };
+    let (few, many) = (replay(10).peak_kb, replay(40).peak_kb);
+    // Only Linux tells.
+    assert_eq!((few.is_some(), many.is_some()), (cfg!(target_os = "linux"), cfg!(target_os = "linux")));
+    let (few, many) = (few.unwrap_or_default(), many.unwrap_or_default());
     assert!(few < 150 << 10, "{few} kB for 5,000 records");
     assert!(many * 2 <= few * 3, "{few} kB for 5,000 records, {many} kB for 20,000");
 }

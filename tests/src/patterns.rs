@@ -41,8 +41,8 @@ fn patterns_are_tried() {
         (r#"{"source":["a"]}"#, r#""{\"source\":""#, "invalid: event: "),
         (r#"{"source":["a"]}"#, "7", "no_match"),
     ];
-    let cases: String = rows.iter().map(|(p, e, _)| format!("{{\"pattern\":{p},\"event\":{e}}}\n")).collect();
-    let output = test(&cases).ended(0);
+    let cases: Vec<String> = rows.iter().map(|(p, e, _)| format!("{{\"pattern\":{p},\"event\":{e}}}")).collect();
+    let output = test(&cases.join("\n")).ended(0);
     let answers: Vec<&str> = output.stdout.lines().collect();
     assert_eq!(answers.len(), rows.len());
     for ((pattern, event, expected), answer) in rows.iter().zip(answers) {
