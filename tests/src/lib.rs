@@ -1,1 +1,16 @@
-//! Tests from outside: what a user of the built binary can rely on.
+//! Tests from outside: what a user of the built binary can rely on. Each file is one promise of the command line.
+#![cfg(test)]
+#![allow(clippy::disallowed_methods, reason = "tests make files and look at them")]
+mod contract;
+mod exit_codes;
+mod harness;
+mod json;
+mod layout;
+mod log_files;
+mod mangled;
+mod own_policy;
+mod patterns;
+mod rails;
+mod recipe;
+mod routes;
+mod transcripts;
