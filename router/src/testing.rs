@@ -30,6 +30,7 @@ pub(crate) fn finding() -> Finding {
         sent: at(0),
         reporter: "guardduty".to_owned(),
         kind: "CryptoCurrency:EC2/BitcoinTool.B!DNS".to_owned(),
+        problem: "CryptoCurrency:EC2/BitcoinTool.B!DNS".to_owned(),
         title: "Mining".to_owned(),
         description: "It mines.".to_owned(),
         severity: Severity::High,

@@ -33,21 +33,12 @@ fn keys(object: &Json, expected: &[&str], line: &Json) {
     must(object.keys() == expected, &format!("the keys {:?} are not {expected:?}", object.keys()), line);
 }
 
-/// The same keys, in whatever order.
-#[track_caller]
-fn key_set(object: &Json, expected: &[&str], line: &Json) {
-    let (mut found, mut expected) = (object.keys(), expected.to_vec());
-    found.sort_unstable();
-    expected.sort_unstable();
-    must(found == expected, &format!("the keys {found:?} are not {expected:?}"), line);
-}
-
 /// One line against the contract.
 #[track_caller]
 pub(crate) fn check(line: &Json) {
     let top = ["input", "event", "finding", "verdict", "novelty", "actions", "disposition", "error"];
     keys(line, &top, line);
-    key_set(&line["input"], &["path", "index"], line);
+    keys(&line["input"], &["path", "index"], line);
     texts(&line["input"], &["path"], line);
     must(line["input"]["index"].to_string().parse::<u32>().is_ok(), "index counts", line);
     one_of(&line["disposition"], &["ack", "retry", "reject"], line);
@@ -91,7 +82,7 @@ fn is_instant(time: &Json) -> bool {
 fn verdict(line: &Json) -> bool {
     let verdict = &line["verdict"];
     if !verdict["playbook"].is_null() {
-        key_set(verdict, &["playbook", "severity", "also"], line);
+        keys(verdict, &["playbook", "severity", "also"], line);
         texts(verdict, &["playbook"], line);
         one_of(&verdict["severity"], &SEVERITIES, line);
         must(matches!(verdict["also"], Json::List(_)), "also is a list", line);
@@ -120,7 +111,7 @@ fn finding(finding: &Json, claimed: bool, line: &Json) {
     one_of(&finding["status"], &["active", "resolved"], line);
     must(!finding["resources"].list().is_empty(), "a finding is about something", line);
     for resource in finding["resources"].list() {
-        key_set(resource, &["type", "id"], line);
+        keys(resource, &["type", "id"], line);
         texts(resource, &["type", "id"], line);
     }
     if !finding["actor"].is_null() {

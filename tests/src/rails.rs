@@ -15,6 +15,10 @@ const ALLOWED: &str = r#"
 [accounts."111122223333"]
 name = "shop-production"
 environment = "production"
+[accounts."777788889999"]
+environment = "staging"
+[accounts."555566667777"]
+environment = "production"
 [remediation]
 mode = "automatic"
 accounts = ["111122223333"]
@@ -86,9 +90,9 @@ fn each_mode_and_each_rail() {
         ("another environment's mode", remediation, add("environments.staging = \"approve\""), "automatic"),
         ("the playbook's mode", remediation, add("playbooks.\"guardduty/ec2-crypto-mining\" = \"off\""), ""),
         (
-            "the playbook's mode wins over the environment's",
+            "the playbook's mode goes no further than the environment's",
             remediation,
-            add("environments.production = \"off\"\nplaybooks.\"guardduty/ec2-crypto-mining\" = \"approve\""),
+            add("environments.production = \"approve\"\nplaybooks.\"guardduty/ec2-crypto-mining\" = \"automatic\""),
             "approve",
         ),
         ("a dry run", remediation, add("dry-run = true"), "propose"),
@@ -99,12 +103,11 @@ fn each_mode_and_each_rail() {
             "propose",
         ),
         ("the kill switch", remediation, add("kill-switch = true"), "stopped: kill-switch"),
-        ("an account nobody knows", "111122223333\"]\nname", "444455556666\"]\nname".into(), "stopped: accounts"),
-        ("an account that is not allowed", "[\"111122223333\"]", "[\"444455556666\"]".into(), "stopped: accounts"),
+        ("an account that is not allowed", "[\"111122223333\"]", "[\"777788889999\"]".into(), "stopped: accounts"),
         ("no account is allowed", "accounts = [\"111122223333\"]\n", String::new(), "stopped: accounts"),
         ("another Region", remediation, add("regions = [\"us-east-1\"]"), "stopped: regions"),
         ("this Region", remediation, add("regions = [\"us-east-1\", \"ap-northeast-1\"]"), "automatic"),
-        ("another runbook", remediation, add("runbooks = [\"AWS-StopEC2Instance\"]"), "stopped: runbooks"),
+        ("another runbook", remediation, add("runbooks = [\"AWS-PatchInstanceWithRollback\"]"), "stopped: runbooks"),
         ("this runbook", remediation, add("runbooks = [\"AWSSupport-ContainEC2Instance\"]"), "automatic"),
         ("the least severity", remediation, add("min-severity = \"critical\""), "automatic"),
         (

@@ -5,7 +5,7 @@ use crate::{
 };
 
 /// Where the recipe is.
-const RECIPE: &str = "tests/recipe-draft.md";
+const RECIPE: &str = "README.md";
 /// Its heading.
 const HEADING: &str = "## Add a playbook";
 

@@ -14,6 +14,9 @@ const DIRECTORY: &str = r#"
 name = "shop-production"
 environment = "production"
 owner = "platform"
+[accounts."777788889999"]
+environment = "staging"
+owner = "web"
 "#;
 
 /// The places that one event is posted to.
@@ -38,7 +41,7 @@ fn routes_are_tried_in_order() {
         ("continue", route("continue = true", a) + &route("", b), "slack:#a slack:#b"),
         ("continue to the same place", route("continue = true", a) + &route("", a), "slack:#a"),
         ("nowhere", route("", "") + &route("", a), ""),
-        ("no route matches", route("severity = \"critical\"\nreporter = [\"config\"]", a), ""),
+        ("no route matches", route("severity = \"critical\"\nreporter = [\"config\"]", a), "slack:#security"),
         ("severe enough", route("severity = \"high\"", a), "slack:#a"),
         ("reporter", route("reporter = [\"guardduty\", \"config\"]", a), "slack:#a"),
         ("another reporter", route("reporter = [\"config\"]", a) + &route("", b), "slack:#b"),
@@ -61,10 +64,10 @@ fn routes_are_tried_in_order() {
     assert_eq!(posted(&(route("severity = \"high\"", a) + &route("", b)), &low), ["slack:#b"], "not severe enough");
 }
 
-/// Without the directory, environments and owners are unknown, and no route takes the unknown.
+/// An account that is not in the directory has no environment and no owner, and no route takes the unknown.
 #[test]
 fn an_unknown_account_has_no_environment() {
-    let routes = "[[route]]\nenvironment = [\"production\"]\nto = [\"slack:#a\"]\n[[route]]\nto = [\"slack:#b\"]\n";
+    let routes = "[accounts.\"777788889999\"]\nenvironment = \"production\"\n[[route]]\nenvironment = [\"production\"]\nto = [\"slack:#a\"]\n[[route]]\nto = [\"slack:#b\"]\n";
     assert_eq!(posted(routes, &fixture(MINER)), ["slack:#b"]);
 }
 

@@ -1,6 +1,10 @@
 //! `check`: every mistake of a policy at once, with file and line, before the first event finds it.
-use super::{DONE, WRONG, setup};
-use std::path::Path;
+use super::{DONE, USAGE, WRONG, setup};
+use crate::decide::written::Problem;
+use std::{
+    io::{self, Write},
+    path::Path,
+};
 
 /// Options of `check`.
 #[derive(Debug, clap::Args)]
@@ -24,38 +28,45 @@ pub fn run(args: &Args, config: Option<&Path>) -> u8 {
         Ok(setup) => {
             let policy = &setup.policy;
             let runbooks: usize = policy.playbooks.iter().map(|p| p.remediate.len()).sum();
-            let counts = (
-                policy.sources.len(),
-                policy.playbooks.len(),
-                policy.config.routes.len(),
-                policy.config.accounts.len(),
-            );
+            let (sources, playbooks) = (policy.sources.len(), policy.playbooks.len());
+            let (routes, accounts) = (policy.config.routes.len(), policy.config.accounts.len());
             let summary = format!(
-                "ok: {} sources, {} playbooks with {runbooks} remediations, {} routes, {} accounts",
-                counts.0, counts.1, counts.2, counts.3
+                "ok: {sources} sources, {playbooks} playbooks with {runbooks} remediations, {routes} routes, {accounts} accounts"
             );
             (Vec::new(), setup.warnings, summary)
         }
-        Err(problems) => (problems, Vec::new(), String::new()),
+        Err(problems) => {
+            let summary = setup::count(problems.len());
+            (problems, Vec::new(), summary)
+        }
     };
+    let mut out = anstream::stdout().lock();
+    match print(args.format, &problems, &warnings, &summary, &mut out) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            anstream::eprintln!("check: {error}");
+            USAGE
+        }
+        _ if problems.is_empty() => DONE,
+        _ => WRONG,
+    }
+}
+
+fn print(
+    format: Format,
+    problems: &[Problem],
+    warnings: &[Problem],
+    summary: &str,
+    out: &mut dyn Write,
+) -> io::Result<()> {
     let all = problems.iter().map(|p| ("error", p)).chain(warnings.iter().map(|w| ("warning", w)));
     for (level, p) in all {
-        match args.format {
-            Format::Text => anstream::println!("{level}: {p}"),
-            Format::Json => anstream::println!(
-                "{}",
-                serde_json::json!({ "level": level, "file": p.file, "line": p.line, "what": p.what, "help": p.help })
-            ),
+        match format {
+            Format::Text => writeln!(out, "{level}: {p}")?,
+            Format::Json => {
+                let line = serde_json::json!({ "level": level, "file": p.file, "line": p.line, "what": p.what, "help": p.help });
+                writeln!(out, "{line}")?;
+            }
         }
     }
-    if !problems.is_empty() {
-        if args.format == Format::Text {
-            anstream::println!("{}", setup::count(problems.len()));
-        }
-        return WRONG;
-    }
-    if args.format == Format::Text {
-        anstream::println!("{summary}");
-    }
-    DONE
+    if format == Format::Text { writeln!(out, "{summary}") } else { Ok(()) }
 }

@@ -11,7 +11,7 @@ use crate::{
 };
 use findings_formatters::Message;
 use serde::Serialize;
-use serde_json::{Value, json, value::RawValue};
+use serde_json::value::RawValue;
 use std::{
     collections::BTreeMap,
     io::{self, Write},
@@ -20,47 +20,77 @@ use std::{
 /// The shape of section 7 of the design: users script against it.
 #[derive(Serialize)]
 struct Line<'a> {
-    input: Value,
+    input: Input<'a>,
     event: Option<&'a EventFacts>,
     finding: Option<Box<RawValue>>,
-    verdict: Option<Value>,
+    verdict: Option<VerdictLine<'a>>,
     novelty: Option<&'static str>,
     actions: Vec<Box<RawValue>>,
     disposition: &'static str,
     error: Option<&'a str>,
 }
 
+#[derive(Serialize)]
+struct Input<'a> {
+    path: &'a str,
+    index: usize,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "lowercase")]
+enum VerdictLine<'a> {
+    Ignored(&'a str),
+    Suppressed(&'a str),
+    #[serde(untagged)]
+    Claimed {
+        playbook: &'a str,
+        severity: &'static str,
+        also: &'a [String],
+    },
+}
+
+#[derive(Serialize)]
+struct Resource<'a> {
+    r#type: &'a str,
+    id: &'a str,
+}
+
 /// Prints an event: a line per finding, or one.
 pub fn print(out: &mut dyn Write, replayed: &Replayed<'_>) -> io::Result<()> {
-    let line = |told: Option<&Told>, ignored: Option<&str>, error| -> io::Result<Line<'_>> {
-        Ok(Line {
-            input: json!({ "path": replayed.path, "index": replayed.index }),
-            event: replayed.event,
-            finding: told.map(finding_json).transpose()?,
-            verdict: told.map(verdict_json).or_else(|| ignored.map(|why| json!({ "ignored": why }))),
-            novelty: told.and_then(|t| t.novelty).map(Novelty::as_str),
-            actions: told
-                .map(|t| t.actions.iter().map(action_json).collect::<io::Result<_>>())
-                .transpose()?
-                .unwrap_or_default(),
-            disposition: told
-                .map_or(if error { Disposition::Reject } else { Disposition::Ack }, |t| t.disposition)
-                .as_str(),
-            error: None,
-        })
+    let blank = || Line {
+        input: Input { path: replayed.path, index: replayed.index },
+        event: replayed.event,
+        finding: None,
+        verdict: None,
+        novelty: None,
+        actions: Vec::new(),
+        disposition: Disposition::Ack.as_str(),
+        error: None,
     };
     let mut write = |line: Line<'_>| -> io::Result<()> {
         serde_json::to_writer(&mut *out, &line)?;
         writeln!(out)
     };
-    match replayed.result {
-        Err(reason) => write(Line { error: Some(reason), ..line(None, None, true)? }),
-        Ok(handled) if handled.findings.is_empty() => write(line(None, handled.ignored.as_deref(), false)?),
-        Ok(handled) => handled
-            .findings
-            .iter()
-            .try_for_each(|told| write(Line { error: told.error.as_deref(), ..line(Some(told), None, false)? })),
+    let handled = match replayed.result {
+        Err(reason) => {
+            return write(Line { error: Some(reason), disposition: Disposition::Reject.as_str(), ..blank() });
+        }
+        Ok(handled) => handled,
+    };
+    if handled.findings.is_empty() {
+        return write(Line { verdict: handled.ignored.as_deref().map(VerdictLine::Ignored), ..blank() });
     }
+    handled.findings.iter().try_for_each(|told| {
+        write(Line {
+            finding: Some(finding_json(told)?),
+            verdict: Some(verdict_json(told)),
+            novelty: told.novelty.map(Novelty::as_str),
+            actions: told.actions.iter().map(action_json).collect::<io::Result<_>>()?,
+            disposition: told.disposition.as_str(),
+            error: told.error.as_deref(),
+            ..blank()
+        })
+    })
 }
 
 /// Keeps the order of the contract, which a map would sort.
@@ -79,7 +109,7 @@ fn finding_json(told: &Told) -> io::Result<Box<RawValue>> {
         status: Status,
         account: &'a str,
         region: &'a str,
-        resources: Vec<Value>,
+        resources: Vec<Resource<'a>>,
         actor: Option<&'a Actor>,
     }
     let f = &told.finding;
@@ -96,16 +126,18 @@ fn finding_json(told: &Told) -> io::Result<Box<RawValue>> {
         status: f.status,
         account: &f.account,
         region: &f.region,
-        resources: f.resources.iter().map(|r| json!({ "type": r.kind, "id": r.id })).collect(),
+        resources: f.resources.iter().map(|r| Resource { r#type: &r.kind, id: &r.id }).collect(),
         actor: f.actor.as_ref(),
     })
 }
 
-fn verdict_json(told: &Told) -> Value {
+fn verdict_json(told: &Told) -> VerdictLine<'_> {
     match &told.verdict {
-        Verdict::Claimed(claim) => json!({ "playbook": told.playbook, "severity": claim.severity, "also": told.also }),
-        Verdict::Suppressed(why) => json!({ "suppressed": why }),
-        Verdict::Ignored(why) => json!({ "ignored": why }),
+        Verdict::Claimed(claim) => {
+            VerdictLine::Claimed { playbook: &told.playbook, severity: claim.severity.as_str(), also: &told.also }
+        }
+        Verdict::Suppressed(why) => VerdictLine::Suppressed(why),
+        Verdict::Ignored(why) => VerdictLine::Ignored(why),
     }
 }
 

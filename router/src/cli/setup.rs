@@ -126,9 +126,11 @@ fn warnings(policy: &Policy) -> Vec<Problem> {
         .collect()
 }
 
-/// The text's key is in its name; its lines are not those of the file.
+/// A text's name is `file (key)`; its lines are not those of the file.
 fn text_problem(error: &findings_formatters::TemplateError) -> Problem {
-    Problem { line: None, ..template_problem(error) }
+    let (file, key) = error.file.rsplit_once(" (").unwrap_or((&error.file, ""));
+    let what = format!("`{}`: {}", key.trim_end_matches(')'), error.reason);
+    Problem { file: file.to_owned(), line: None, what, help: String::new() }
 }
 
 fn template_problem(error: &findings_formatters::TemplateError) -> Problem {

@@ -377,9 +377,10 @@ fn read_adjust(item: &Item<'_>) -> Option<Adjust> {
         table.get("severity").and_then(|s| s.parse(str::parse)).map(Change::Set),
         table.get("suppress-until").and_then(|u| u.parse(day_or_instant)).map(Change::Suppress),
     ];
-    let mut changes = changes.into_iter().flatten();
-    let (change, more) = (changes.next(), changes.next());
-    if change.is_none() || more.is_some() {
+    let said =
+        ["raise", "lower", "severity", "suppress-until"].into_iter().filter(|key| table.get(key).is_some()).count();
+    let change = changes.into_iter().flatten().next();
+    if said != 1 {
         item.fail("must do exactly one thing", "write one of `raise`, `lower`, `severity`, `suppress-until`");
     }
     table.finish();
@@ -418,7 +419,7 @@ fn read_remediation(table: Table<'_>) -> Remediation {
     r.effects = effects.into_iter().filter_map(|(k, v)| Some((k, v.word(&Effect::WORDS)?))).collect();
     set(&mut r.cooldown, table.get("cooldown").and_then(|c| c.parse(time::parse_duration)));
     if let Some(budget) = table.get("budget").and_then(|b| b.table()) {
-        set(&mut r.budget, budget.need("starts", "how many").and_then(|s| s.whole(0, 1_000)));
+        set(&mut r.budget, budget.need("starts", "how many at most, for example 5").and_then(|s| s.whole(0, 1_000)));
         set(&mut r.budget_within, budget.get("within").and_then(|w| w.parse(time::parse_duration)));
         budget.finish();
     }

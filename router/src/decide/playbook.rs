@@ -373,7 +373,7 @@ fn value(item: &Item<'_>) -> Option<Value> {
 fn anchored(text: &str) -> Result<Regex, String> {
     if !(text.starts_with('^') && text.ends_with('$')) {
         return Err(format!(
-            "the pattern {text:?} accepts values that only contain what is wanted; anchor it with ^ and $"
+            "the pattern {text:?} is not anchored; write ^ in front and $ behind, so that it says what the whole value looks like"
         ));
     }
     // (`^a|b$` is anchored at neither end of either.)

@@ -273,7 +273,7 @@ impl Policy {
             }
             notes.push(format!("severity {severity}: {}", adjust.reason));
         }
-        let weakness = playbook.weakness.clone().unwrap_or_else(|| format!("{}:{}", finding.reporter, finding.kind));
+        let weakness = playbook.weakness.clone().unwrap_or_else(|| format!("{}:{}", finding.reporter, finding.problem));
         let about = about(playbook.about, finding);
         let global = identity::is_global(&about.kind) || about.kind == PRINCIPAL;
         let region = (!global).then(|| finding.region.clone());

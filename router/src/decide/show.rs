@@ -69,6 +69,7 @@ pub fn sample_context() -> Value {
         sent: Timestamp::UNIX_EPOCH,
         reporter: "guardduty".to_owned(),
         kind: "Sample:EC2/Type".to_owned(),
+        problem: "Sample:EC2/Type".to_owned(),
         title: "A sample".to_owned(),
         description: "A sample finding.".to_owned(),
         severity: Severity::High,
@@ -176,7 +177,9 @@ pub fn view(
         why: shown.why.clone(),
         next: shown.next.clone(),
         severity: entry.severity.as_str().to_owned(),
-        severity_before: before.filter(|_| novelty == Novelty::Escalated).map(|b| b.severity.as_str().to_owned()),
+        severity_before: before
+            .filter(|b| novelty == Novelty::Escalated && b.severity < entry.severity)
+            .map(|b| b.severity.as_str().to_owned()),
         resolved: entry.state == State::Closed,
         novelty: novelty.as_str().to_owned(),
         exercise: shown.exercise.clone(),

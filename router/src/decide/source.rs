@@ -49,6 +49,7 @@ pub struct Source {
     id: Text,
     revision: Text,
     kind: Text,
+    problem: Option<Text>,
     title: Text,
     description: Option<Text>,
     severity: SeverityRule,
@@ -107,7 +108,7 @@ impl Source {
                 .need("severity", "a word, or { at, floor } or { at, words }")
                 .and_then(|s| SeverityRule::read(&s));
             let (account, region) = (need("account"), need("region"));
-            let description = text("description");
+            let (description, problem) = (text("description"), text("problem"));
             let (first_seen, last_seen) = (text("first-seen"), text("last-seen"));
             let (count, link) = (text("count"), text("link"));
             let (resolved, sample) = (nested("resolved"), nested("sample"));
@@ -137,6 +138,7 @@ impl Source {
                 id: id?,
                 revision: revision?,
                 kind: kind?,
+                problem,
                 title: title?,
                 description,
                 severity: severity?,
@@ -246,6 +248,7 @@ impl Source {
             can_resolve: self.resolved.is_some(),
             link: self.link.as_ref().and_then(|l| l.address(tree)).filter(|l| l.len() <= LINK_MAX),
             signals: self.signals.as_ref().map(|s| s.read(tree)).unwrap_or_default(),
+            problem: self.problem.as_ref().and_then(|p| p.get(tree)).unwrap_or_else(|| kind.clone()),
             kind,
             account,
             region,

@@ -202,7 +202,11 @@ impl<'a> Item<'a> {
         let number = self.value.get_ref().as_integer().and_then(|i| u32::from_str_radix(i.as_str(), i.radix()).ok());
         match number {
             Some(n) if (min..=max).contains(&n) => Some(n),
-            _ => self.expected(&format!("a whole number from {min} to {max}")),
+            Some(n) => {
+                self.fail(format!("expected a whole number from {min} to {max}, found {n}"), "");
+                None
+            }
+            None => self.expected(&format!("a whole number from {min} to {max}")),
         }
     }
 
@@ -268,7 +272,7 @@ impl<'a> Item<'a> {
             Ok(value) => Some(value),
             Err(error) => {
                 let (pointer, reason) = place(&error);
-                let (at, _) = locate(self.value, &pointer);
+                let at = locate(self.value, &pointer);
                 self.doc.note(
                     at,
                     format!(
@@ -285,9 +289,8 @@ impl<'a> Item<'a> {
 }
 
 /// The deepest value that a JSON Pointer reaches, so that a pattern's mistake is shown on its own line.
-fn locate(value: &Spanned<DeValue<'_>>, pointer: &str) -> (usize, usize) {
+fn locate(value: &Spanned<DeValue<'_>>, pointer: &str) -> usize {
     let mut at = value;
-    let mut depth = 0;
     for step in pointer.split('/').skip(1) {
         let step = step.replace("~1", "/").replace("~0", "~");
         let next = match at.get_ref() {
@@ -297,9 +300,8 @@ fn locate(value: &Spanned<DeValue<'_>>, pointer: &str) -> (usize, usize) {
         };
         let Some(next) = next else { break };
         at = next;
-        depth += 1;
     }
-    (at.span().start, depth)
+    at.span().start
 }
 
 fn write_json(value: &DeValue<'_>, out: &mut String) {

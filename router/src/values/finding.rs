@@ -100,6 +100,8 @@ pub struct Finding {
     pub reporter: String,
     /// The reporter's type of finding.
     pub kind: String,
+    /// What tells one kind of problem from another where no playbook does: the type, or more where that is too general.
+    pub problem: String,
     /// The reporter's title, untrusted.
     pub title: String,
     /// The reporter's longer text, untrusted; may be empty.

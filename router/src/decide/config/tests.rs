@@ -1,3 +1,4 @@
+//! The configuration: its defaults, its routes, and the words of every mistake.
 use super::*;
 use crate::testing::{config, refusals};
 

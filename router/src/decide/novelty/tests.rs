@@ -1,3 +1,4 @@
+//! What is new: the table of the README as stories, and the properties that hold for any story.
 use super::*;
 use crate::{
     testing::{at, claim, finding, seen, timing},

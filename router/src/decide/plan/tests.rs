@@ -1,3 +1,4 @@
+//! What is owed: per novelty, destination and storm.
 use super::*;
 use crate::{
     decide::novelty::advance,

@@ -1,3 +1,4 @@
+//! Playbook files: the words of every mistake.
 use super::*;
 use crate::testing::{playbook, playbook_text, refusals};
 

@@ -1,3 +1,4 @@
+//! The policy: who claims, how it is judged, and which findings are one problem.
 use super::*;
 use crate::{
     decide::carrier::{Opened, open},

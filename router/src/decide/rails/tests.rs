@@ -1,3 +1,4 @@
+//! Each rail stops and names itself; nothing starts that is not allowed.
 use super::*;
 use crate::testing::{ACCOUNT, INSTANCE, at, claim, finding, playbook};
 use crate::values::finding::{Actor, ActorKind, Exercise};

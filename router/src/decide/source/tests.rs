@@ -1,3 +1,4 @@
+//! How sources read events into findings; one golden finding for each that is shipped.
 use super::*;
 use crate::{
     decide::{

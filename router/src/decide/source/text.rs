@@ -26,6 +26,12 @@ impl Text {
         }
         if !item.is_table() {
             let text = item.text()?.to_owned();
+            if text.starts_with("detail/") {
+                item.fail(
+                    format!("{text:?} is a constant"),
+                    format!("a JSON Pointer begins with a slash: \"/{text}\""),
+                );
+            }
             return Some(if text.starts_with('/') { Self::Pointer(text) } else { Self::Constant(text) });
         }
         let table = item.table()?;
