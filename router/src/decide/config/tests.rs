@@ -1,6 +1,9 @@
 //! The configuration: its defaults, its routes, and the words of every mistake.
 use super::*;
-use crate::testing::{config, refusals};
+use crate::{
+    decide::policy::{Policy, UserFiles},
+    testing::{config, refusals},
+};
 
 #[test]
 fn with_no_file_nothing_is_automatic_and_everything_goes_to_one_channel() {
@@ -114,4 +117,13 @@ fn every_mistake_has_its_message() {
         (config, problems) if problems.is_empty() => Ok(config),
         (_, problems) => Err(problems),
     }));
+}
+
+#[test]
+fn the_example_of_the_readme_is_a_configuration() {
+    let readme = include_str!("../../../README.md");
+    let example = readme.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let c = config(example);
+    assert_eq!((c.locale, c.routes.len(), c.adjustments.len(), c.accounts.len()), (Locale::Ja, 2, 1, 1));
+    assert!(Policy::load(c, &UserFiles::default()).is_ok());
 }
