@@ -63,8 +63,10 @@ pub struct Policy {
     /// All patterns: the sources', the playbooks', the adjustments', in this order.
     set: PatternSet,
     claims: Vec<usize>,
-    /// Every field that deciding touches.
+    /// What to read of any event: what patterns look at, and what sources read that tell everything.
     fields: Fields,
+    /// That, and what the other sources read: most of their records concern nobody, so it is read of the claimed ones only.
+    all_fields: Fields,
 }
 
 /// A finding with what the policy makes of it.
@@ -155,19 +157,23 @@ impl Policy {
         let set = PatternSet::new(patterns);
         let mut fields = set.fields();
         carrier::name_fields(&mut fields);
-        for source in &sources {
-            source.name_fields(&mut fields);
-        }
         for playbook in &playbooks {
             playbook.name_fields(&mut fields);
         }
         for path in config.routes.iter().filter_map(|r| r.when.as_ref()).flat_map(Pattern::paths) {
             fields.insert(path.iter().map(AsRef::as_ref));
         }
-        Self { sources, playbooks, config, catch_all, set, claims, fields }
+        for source in sources.iter().filter(|s| !s.ignore_unclaimed) {
+            source.name_fields(&mut fields);
+        }
+        let mut all_fields = fields.clone();
+        for source in sources.iter().filter(|s| s.ignore_unclaimed) {
+            source.name_fields(&mut all_fields);
+        }
+        Self { sources, playbooks, config, catch_all, set, claims, fields, all_fields }
     }
 
-    /// Every field that deciding touches: what to read of an event.
+    /// What to read of an event before it is examined.
     pub fn fields(&self) -> &Fields {
         &self.fields
     }
@@ -177,7 +183,7 @@ impl Policy {
     }
 
     /// What the policy makes of an event, and the source that reads it.
-    pub fn examine<'p, 'a>(
+    pub fn examine<'p: 'a, 'a>(
         &'p self,
         envelope: &mut Envelope<'a>,
         now: Timestamp,
@@ -191,7 +197,7 @@ impl Policy {
         (self.read(source, envelope, matched, now), Some(&source.name))
     }
 
-    fn read<'p, 'a>(
+    fn read<'p: 'a, 'a>(
         &'p self,
         source: &'p Source,
         envelope: &mut Envelope<'a>,
@@ -203,6 +209,11 @@ impl Policy {
             return Examined::Ignored("no playbook claims this record".to_owned());
         }
         let mut tree = std::mem::replace(&mut envelope.tree, Node::Null);
+        if source.ignore_unclaimed
+            && let Ok(more) = Node::parse_fields(envelope.text, &self.all_fields)
+        {
+            tree = more;
+        }
         let elements = source.each.as_ref().map(|each| source::elements(&mut tree, each)).unwrap_or_default();
         match &source.each {
             Some(each) if elements.is_empty() => {

@@ -8,6 +8,8 @@ use super::tree::{DEPTH_MAX, Fields, Node};
 use serde::de::{Error, IgnoredAny};
 use std::{borrow::Cow, collections::HashMap};
 
+/// Room for so many fields is made at once.
+const FIELDS_USUAL: usize = 8;
 /// Objects with more kept fields than this look for repeated keys by hash.
 const LINEAR_MAX: usize = 32;
 
@@ -184,6 +186,9 @@ impl<'a> Scan<'a> {
             } else {
                 if kept.len() >= LINEAR_MAX {
                     index.insert(name.clone(), kept.len());
+                }
+                if kept.is_empty() {
+                    kept.reserve(FIELDS_USUAL);
                 }
                 kept.push((name, value));
             }
