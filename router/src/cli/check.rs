@@ -1,5 +1,5 @@
 //! `check`: every mistake of a policy at once, with file and line, before the first event finds it.
-use super::{DONE, USAGE, WRONG, setup};
+use super::{DONE, Format, WRONG, ended, setup};
 use crate::decide::written::Problem;
 use std::{
     io::{self, Write},
@@ -12,14 +12,6 @@ pub struct Args {
     /// How to print.
     #[arg(long, value_enum, default_value = "text")]
     format: Format,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum Format {
-    /// For people.
-    Text,
-    /// One JSON object per problem: file, line, what, help.
-    Json,
 }
 
 /// Runs the command.
@@ -41,14 +33,8 @@ pub fn run(args: &Args, config: Option<&Path>) -> u8 {
         }
     };
     let mut out = anstream::stdout().lock();
-    match print(args.format, &problems, &warnings, &summary, &mut out) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            anstream::eprintln!("check: {error}");
-            USAGE
-        }
-        _ if problems.is_empty() => DONE,
-        _ => WRONG,
-    }
+    let code = if problems.is_empty() { DONE } else { WRONG };
+    ended("check", print(args.format, &problems, &warnings, &summary, &mut out).map(|()| code))
 }
 
 fn print(

@@ -1,6 +1,6 @@
 //! `explain`: why an event is (not) sent, step by step, from the same code that decides.
 use super::{
-    DONE, USAGE, WRONG,
+    DONE, Format, WRONG, ended,
     input::{self, Limits, Seen},
     player::{EventFacts, Player},
     setup::Setup,
@@ -42,14 +42,6 @@ pub struct Args {
     format: Format,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum Format {
-    /// For people.
-    Text,
-    /// One JSON object per event: its input and the steps in order.
-    Json,
-}
-
 /// The steps of a decision, in order: what was looked at, and what came of it.
 #[derive(Default)]
 struct Steps(Vec<(&'static str, String)>);
@@ -83,14 +75,7 @@ impl Steps {
 
 /// Runs the command.
 pub fn run(args: &Args, setup: &Setup) -> u8 {
-    match try_run(args, setup) {
-        Ok(code) => code,
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => DONE,
-        Err(error) => {
-            anstream::eprintln!("explain: {error}");
-            USAGE
-        }
-    }
+    ended("explain", try_run(args, setup))
 }
 
 #[expect(clippy::disallowed_methods, reason = "`--would` asks about now")]

@@ -13,7 +13,7 @@ pub mod transcript;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use findings_formatters::view::Locale;
-use std::{path::PathBuf, process::ExitCode};
+use std::{io, path::PathBuf, process::ExitCode};
 
 /// Done.
 pub const DONE: u8 = 0;
@@ -55,6 +55,27 @@ impl From<Language> for Locale {
         match language {
             Language::En => Self::En,
             Language::Ja => Self::Ja,
+        }
+    }
+}
+
+/// How a command prints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people.
+    Text,
+    /// JSON, one object per line.
+    Json,
+}
+
+/// The exit code of a command that printed what it could. A reader that has seen enough is no error.
+fn ended(command: &str, result: io::Result<u8>) -> u8 {
+    match result {
+        Ok(code) => code,
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => DONE,
+        Err(error) => {
+            anstream::eprintln!("{command}: {error}");
+            USAGE
         }
     }
 }

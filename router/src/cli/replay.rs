@@ -1,7 +1,7 @@
 //! `replay`: recorded events through the real router, with in-memory ends. The clock is the event's own time, so quiet
 //! periods and windows come out the same every time.
 use super::{
-    DONE, USAGE, WRONG,
+    DONE, WRONG, ended,
     input::{self, Limits, Seen},
     json,
     player::{EventFacts, Player, Replayed},
@@ -41,15 +41,7 @@ enum Format {
 
 /// Runs the command.
 pub fn run(args: &Args, setup: &Setup) -> u8 {
-    match try_run(args, setup) {
-        Ok(code) => code,
-        // Whoever reads our output has seen enough.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => DONE,
-        Err(error) => {
-            anstream::eprintln!("replay: {error}");
-            USAGE
-        }
-    }
+    ended("replay", try_run(args, setup))
 }
 
 fn try_run(args: &Args, setup: &Setup) -> io::Result<u8> {

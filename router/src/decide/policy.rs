@@ -15,6 +15,7 @@ use super::{
 use crate::decide::identity;
 use crate::values::{
     finding::{ActorKind, Exercise, Finding, Resource, Status},
+    text::cut,
     tree::{Fields, Node},
     verdict::{Claim, Verdict},
 };
@@ -190,7 +191,7 @@ impl Policy {
     ) -> (Examined<'p, 'a>, Option<&'p str>) {
         let matched = self.set.matches(&envelope.tree);
         let Some(source) = matched.first().and_then(|i| self.sources.get(*i)) else {
-            let (source, kind) = (source::cut(&envelope.source, 80), source::cut(&envelope.detail_type, 80));
+            let (source, kind) = (cut(&envelope.source, 80), cut(&envelope.detail_type, 80));
             let reason = format!("no source reads events of {source} with detail-type {kind:?}");
             return (Examined::Ignored(reason), None);
         };

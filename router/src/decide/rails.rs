@@ -13,6 +13,7 @@ use crate::values::{
     action::{Effect, Mode, Remediate, Stop},
     entry::Tally,
     finding::{Finding, Resource},
+    text::cut,
     tree::Node,
     verdict::Claim,
 };
@@ -225,11 +226,9 @@ fn bind(case: &Case<'_>, with: &[(String, Value)]) -> Result<BTreeMap<String, Ve
                 Some(found) if found.chars().count() > VALUE_MAX => {
                     stop(format!("{name} is longer than {VALUE_MAX} characters"))
                 }
-                Some(found) if !must.is_match(&found) => stop(format!(
-                    "{name} does not look right: {:?} does not match {}",
-                    super::source::cut(&found, 60),
-                    written(must)
-                )),
+                Some(found) if !must.is_match(&found) => {
+                    stop(format!("{name} does not look right: {:?} does not match {}", cut(&found, 60), written(must)))
+                }
                 Some(found) => Ok((name.clone(), vec![found])),
             }
         })

@@ -1,10 +1,11 @@
 //! What people see: the texts of a playbook for a finding, and the view that a formatter renders.
-use super::{config::Config, plan::Facts, source::cut};
+use super::{config::Config, plan::Facts};
 use crate::decide::identity;
 use crate::values::{
     entry::{Entry, Offer, Shown, State, Tally},
     finding::{Actor, ActorKind, Finding, Resource, Status},
     severity::Severity,
+    text::cut,
     verdict::{Claim, Novelty},
 };
 use findings_formatters::{
@@ -119,7 +120,7 @@ pub fn shown(
         let rendered = texts.render(&name, text, context);
         let rendered =
             if finding.actor.is_none() { rendered.or_else(|_| texts.render(&name, text, &nameless)) } else { rendered };
-        rendered.map_err(|e| mistakes.push(e.to_string())).ok().map(|text| cut(&text, SHOWN_MAX))
+        rendered.map_err(|e| mistakes.push(e.to_string())).ok().map(|text| cut(&text, SHOWN_MAX).to_owned())
     });
     let title = rendered.next().flatten();
     let why = rendered.next().flatten();
@@ -127,8 +128,8 @@ pub fn shown(
     let shown = Shown {
         playbook: facts.playbook.name.clone(),
         also: claim.also.iter().map(|i| names(*i)).collect(),
-        title: title.unwrap_or_else(|| cut(&finding.title, SHOWN_MAX)),
-        why: why.unwrap_or_else(|| cut(&finding.description, SHOWN_MAX)),
+        title: title.unwrap_or_else(|| cut(&finding.title, SHOWN_MAX).to_owned()),
+        why: why.unwrap_or_else(|| cut(&finding.description, SHOWN_MAX).to_owned()),
         next,
         finding_type: finding.kind.clone(),
         actor: finding.actor.clone(),

@@ -15,6 +15,7 @@ use super::{
 };
 use crate::values::{
     finding::{Exercise, Finding, Resource, Status},
+    text::cut,
     time,
     tree::{Fields, Node},
 };
@@ -29,6 +30,8 @@ const TEXT_MAX: usize = 4_000;
 const UNKNOWN: &str = "unknown";
 /// Signals of an attack sequence kept; a card shows fewer.
 const SIGNALS_MAX: usize = 50;
+/// The name of a signal is cut here.
+const SIGNAL_MAX: usize = 200;
 /// Links longer than this are left out.
 const LINK_MAX: usize = 2_000;
 /// Ids of findings are cut here.
@@ -237,7 +240,7 @@ impl Source {
         };
         let count = self.count.as_ref().and_then(|c| c.get(tree)).and_then(|c| c.parse().ok()).unwrap_or(1);
         Finding {
-            id: cut(&id.unwrap_or_else(|| format!("{kind}/{}/{told}", resources[0].id)), ID_MAX),
+            id: cut(&id.unwrap_or_else(|| format!("{kind}/{}/{told}", resources[0].id)), ID_MAX).to_owned(),
             revision: told,
             sent,
             reporter: self.reporter.get(tree).unwrap_or_else(|| self.name.clone()),
@@ -268,7 +271,9 @@ impl Signals {
         let signals = tree.pointer(&self.each).map_or(&[][..], Node::items);
         let mut timed: Vec<_> = signals
             .iter()
-            .filter_map(|s| Some((s.text_at(&self.at).and_then(time::parse), cut(s.text_at(&self.name)?, 200))))
+            .filter_map(|s| {
+                Some((s.text_at(&self.at).and_then(time::parse), cut(s.text_at(&self.name)?, SIGNAL_MAX).to_owned()))
+            })
             .collect();
         timed.sort_by_key(|(at, _)| *at);
         let mut names: Vec<String> = timed.into_iter().map(|(_, name)| name).collect();
@@ -338,25 +343,4 @@ fn account_id(text: &str) -> Option<String> {
 /// What a Region's name can look like, so that no other text passes for one.
 fn is_region(text: &str) -> bool {
     (1..=32).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
-}
-
-/// Cuts on a character's boundary.
-pub(super) fn cut(text: &str, max: usize) -> String {
-    if text.len() <= max {
-        return text.to_owned();
-    }
-    text.char_indices().nth(max).map_or(text, |(at, _)| &text[..at]).to_owned()
-}
-
-/// Percent-encodes everything but unreserved characters (RFC 3986).
-pub(super) fn percent_encode(text: &str) -> String {
-    use std::fmt::Write;
-    text.bytes().fold(String::with_capacity(text.len()), |mut out, byte| {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            _ = write!(out, "%{byte:02X}");
-        }
-        out
-    })
 }

@@ -4,6 +4,7 @@ pub mod entry;
 pub mod finding;
 mod scan;
 pub mod severity;
+pub mod text;
 pub mod time;
 pub mod tree;
 pub mod verdict;

@@ -55,21 +55,6 @@ impl Node<'_> {
         }
     }
 
-    /// The value as a number, from a number or from a string that holds one.
-    pub fn number(&self) -> Option<f64> {
-        self.text()?.trim().parse().ok().filter(|n: &f64| n.is_finite())
-    }
-
-    /// The value as a truth, from a Boolean or from the strings `true` and `false` in any case.
-    pub fn truth(&self) -> Option<bool> {
-        match self {
-            Self::Bool(b) => Some(*b),
-            Self::String(s) if s.eq_ignore_ascii_case("true") => Some(true),
-            Self::String(s) if s.eq_ignore_ascii_case("false") => Some(false),
-            _ => None,
-        }
-    }
-
     /// The elements of an array; one element for anything else but null.
     pub fn items(&self) -> &[Self] {
         match self {

@@ -4,7 +4,7 @@ use super::{
     arn::{Arn, is_account},
     kinds::{self, Kind},
 };
-use crate::values::{finding::Resource, tree::Node};
+use crate::values::{finding::Resource, text::cut, tree::Node};
 use std::borrow::Cow;
 
 /// Longer ids are cut. The longest real one is an S3 object: a bucket's name (63), a slash and a key (1,024).
@@ -28,11 +28,6 @@ pub(super) fn known(text: &str) -> Option<&str> {
 /// The known text at a pointer.
 pub(super) fn text<'n>(node: &'n Node<'_>, pointer: &str) -> Option<&'n str> {
     known(node.pointer(pointer)?.text()?)
-}
-
-/// At most so many characters.
-pub(super) fn cut(text: &str, max: usize) -> &str {
-    text.char_indices().nth(max).map_or(text, |(at, _)| &text[..at])
 }
 
 /// What a reporter says about one resource.

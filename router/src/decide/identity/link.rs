@@ -5,8 +5,7 @@ use super::{
     arn::{is_account, partition},
     kinds,
 };
-use crate::values::finding::Resource;
-use std::fmt::Write;
+use crate::values::{finding::Resource, text::percent_encode};
 
 /// The resource's page in the AWS console of its Region's partition; `None` where there is none that we know.
 pub fn console_link(resource: &Resource, account: &str, region: &str) -> Option<String> {
@@ -29,31 +28,19 @@ pub fn console_link(resource: &Resource, account: &str, region: &str) -> Option<
         let (name, after) = after.split_once('}')?;
         link.push_str(text);
         link.push_str(&match name {
-            "id" => encoded(&resource.id),
+            "id" => percent_encode(&resource.id),
             "region" => region.to_owned(),
             "partition" => partition.to_owned(),
             "suffix" => suffix.to_owned(),
             "account" if is_account(account) => account.to_owned(),
-            "arn" => encoded(resource.arn.as_deref()?),
-            "head" => encoded(head?),
-            "tail" => encoded(tail?),
-            "logs" => encoded(&encoded(&resource.id)).replace('%', "$"),
+            "arn" => percent_encode(resource.arn.as_deref()?),
+            "head" => percent_encode(head?),
+            "tail" => percent_encode(tail?),
+            "logs" => percent_encode(&percent_encode(&resource.id)).replace('%', "$"),
             _ => return None,
         });
         rest = after;
     }
     link.push_str(rest);
     Some(link)
-}
-
-/// RFC 3986 percent-encoding: everything but unreserved characters.
-fn encoded(text: &str) -> String {
-    text.bytes().fold(String::with_capacity(text.len()), |mut out, b| {
-        match b {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => out.push(b.into()),
-            // Writing to a string cannot fail.
-            _ => drop(write!(out, "%{b:02X}")),
-        }
-        out
-    })
 }

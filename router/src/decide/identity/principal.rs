@@ -7,9 +7,10 @@
 use super::{
     Place,
     arn::{Arn, is_account, partition},
-    canonical::{ID_MAX, NAME_MAX, Told, cut, known},
+    canonical::{ID_MAX, NAME_MAX, Told, known},
 };
 use crate::values::finding::{Actor, ActorKind, Resource};
+use crate::values::text::cut;
 
 /// What a reporter says about a principal. Empty texts and masks were left out.
 #[derive(Clone, Copy, Debug, Default)]

@@ -1,8 +1,12 @@
 //! Where a source finds a text or a severity in an event: pointers, alternatives, constants and words.
-use super::{TEXT_MAX, cut, percent_encode};
+use super::TEXT_MAX;
 use crate::{
     decide::written::Item,
-    values::{severity::Severity, tree::Node},
+    values::{
+        severity::Severity,
+        text::{cut, percent_encode},
+        tree::Node,
+    },
 };
 use std::collections::BTreeMap;
 
@@ -53,7 +57,7 @@ impl Text {
 
     pub(super) fn get(&self, tree: &Node<'_>) -> Option<String> {
         match self {
-            Self::Pointer(p) => tree.text_at(p).map(|t| cut(t, TEXT_MAX)),
+            Self::Pointer(p) => tree.text_at(p).map(|t| cut(t, TEXT_MAX).to_owned()),
             Self::Constant(c) => Some(c.clone()),
             Self::First(texts) => texts.iter().find_map(|t| t.get(tree)),
             Self::Join(texts, with) => Some(texts.iter().map(|t| t.get(tree)).collect::<Option<Vec<_>>>()?.join(with)),
