@@ -123,3 +123,19 @@ fn a_card_about_an_account_does_not_name_it_twice() {
     let shown = terminal(&render(&sample::bare(Kind::Card, Locale::En)));
     assert_eq!(shown.matches("111122223333").count(), 1, "{shown}");
 }
+
+/// Slack does not format a code span that touches a full-width character.
+#[test]
+fn code_spans_stand_free_in_both_languages() {
+    for locale in [Locale::En, Locale::Ja] {
+        for view in Kind::ALL.into_iter().flat_map(|kind| [sample::full(kind, locale), sample::bare(kind, locale)]) {
+            let json = render(&view).blocks.to_string().replace("\\n", "\n");
+            for (i, part) in json.split('`').enumerate() {
+                // Every second part is the inside of a span; the others touch one at both ends.
+                let ends = [part.chars().next(), part.chars().last()];
+                let touches = |c: Option<char>| c.is_some_and(|c| !c.is_ascii());
+                assert!(i % 2 == 1 || !ends.into_iter().any(touches), "{part:?} of {json}");
+            }
+        }
+    }
+}
