@@ -278,9 +278,7 @@ impl<L: Ledger, M: Messenger, R: Remediator> Router<'_, L, M, R> {
                     if notify.target.is_none() && notify.mode != NotifyMode::Post {
                         notify.target = first.and_then(Outcome::message);
                     }
-                    let tally = tallies
-                        .values_mut()
-                        .find(|t| t.key.starts_with("storm/") && t.key.ends_with(&format!("/{}", notify.destination)));
+                    let tally = notify.storm.as_ref().and_then(|key| tallies.get_mut(key));
                     let message = self.render(&notify, entry, story, tally.as_deref(), mistakes);
                     // A reply to a message that could not be posted shares its fate: it is not lost, and never floods.
                     let outcome = match first.filter(|f| notify.target.is_none() && !matches!(f, Outcome::Done(_))) {
@@ -318,7 +316,6 @@ impl<L: Ledger, M: Messenger, R: Remediator> Router<'_, L, M, R> {
         tally: Option<&Tally>,
         mistakes: &mut Vec<String>,
     ) -> Message {
-        let tally = tally.filter(|_| matches!(notify.kind, Kind::Storm | Kind::StormLine));
         let view = show::view(&self.policy.config, entry, notify.kind, story.novelty, story.before, tally);
         self.formatter.slack(&view).unwrap_or_else(|error| {
             mistakes.push(error.to_string());

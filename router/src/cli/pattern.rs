@@ -1,4 +1,6 @@
 //! `pattern`: EventBridge event patterns, offline.
+#![expect(clippy::disallowed_methods, reason = "the command line is where files are read")]
+
 use super::{DONE, USAGE, WRONG};
 use crate::{decide::pattern::Pattern, values::tree::Node};
 use clap::Subcommand;

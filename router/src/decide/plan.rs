@@ -113,7 +113,8 @@ fn notify(facts: &Facts<'_>, entry: &Entry, tallies: &mut Tallies, destination: 
     let card = entry.cards.iter().find(|c| c.destination == destination);
     let mut owe = |mode, kind, target: Option<&Card>| {
         let target = target.map(|c| c.message.clone());
-        actions.push(Action::Notify(Notify { destination: destination.to_owned(), mode, kind, target }));
+        let storm = matches!(kind, Kind::Storm | Kind::StormLine).then(|| facts.storm_key(destination));
+        actions.push(Action::Notify(Notify { destination: destination.to_owned(), mode, kind, storm, target }));
     };
     let own = card.filter(|c| !c.storm);
     match facts.novelty {

@@ -58,6 +58,8 @@ pub struct Notify {
     pub mode: NotifyMode,
     /// Which message.
     pub kind: Kind,
+    /// The tally of the storm that it is about, for a storm's card and its lines.
+    pub storm: Option<String>,
     /// The message to edit or to reply to, as its messenger named it; none where this plan posts it first.
     pub target: Option<String>,
 }

@@ -1,4 +1,6 @@
 //! The event files of a folder, in an order that is the same on every machine.
+#![expect(clippy::disallowed_methods, reason = "the command line is where files are read")]
+
 use super::FOLDER_DEPTH_MAX;
 use std::{
     io,

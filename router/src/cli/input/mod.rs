@@ -9,6 +9,8 @@
 //! - anything else: **documents**, read whole and then handed out record by record, as slices of the text.
 //!
 //! What cannot be read is handed out as a refusal in its place, and reading goes on.
+#![expect(clippy::disallowed_methods, reason = "the command line is where files are read")]
+
 mod folder;
 mod source;
 #[cfg(test)]
