@@ -1,7 +1,8 @@
 //! The whole story of one event, told once: daemon, Lambda and command line differ only in their ends.
 //!
 //! carrier → event → findings → verdict → (ledger entry) → novelty → plan → outcomes → disposition. The ledger is read
-//! first and written last: a crash in between repeats a message, and never loses one.
+//! first; what is owed is written before it is done, and what became of it after. A crash in between repeats a message,
+//! and never loses one; of two consumers that race, one has done nothing.
 #[cfg(test)]
 mod tests;
 
@@ -199,11 +200,6 @@ impl<L: Ledger, M: Messenger, R: Remediator> Router<'_, L, M, R> {
         }
         let read = tallies.clone();
         let actions = plan(&facts, &mut entry, &mut tallies);
-        // Starts are counted before they happen: rather a lost race than one start too many.
-        if !self.count_starts(&read, &tallies).await? {
-            return Ok(None);
-        }
-
         let mut mistakes = Vec::new();
         if matches!(novelty, Novelty::New | Novelty::Reopened | Novelty::Escalated) {
             let whole = playbook.shows_event();
@@ -217,30 +213,68 @@ impl<L: Ledger, M: Messenger, R: Remediator> Router<'_, L, M, R> {
         let at = entry.owed.iter().position(|o| o.is_of(finding));
         let done = at.map(|at| entry.owed.remove(at).done).unwrap_or_default();
         let owed: Vec<Action> = actions.into_iter().filter(|a| !done.contains(&a.key())).collect();
+
+        // What is counted and what is owed is written before anything is done: whoever loses the race has done nothing,
+        // and after a crash it is known what is still owed.
+        if !owed.is_empty() {
+            if owed.iter().any(|a| matches!(a, Action::Notify(n) if n.mode != NotifyMode::Update)) {
+                entry.told_at = Some(now);
+            }
+            push_bounded(&mut entry.owed, Owed::of(finding, novelty, done.clone()), OWED_MAX);
+            if !self.count(&read, &mut tallies).await? || self.ledger.put_entry(&entry).await? == Put::Conflict {
+                return Ok(None);
+            }
+            entry.version += 1;
+            entry.owed.pop();
+        }
+        let counted = tallies.clone();
         let story = Story { before: before.as_ref(), novelty, now };
         let performed = self.perform(owed, &mut entry, &mut tallies, &story, &mut mistakes).await;
         record(&mut entry, envelope, finding, claim, &story, &performed, done);
-
-        self.count_storms(&read, &tallies).await?;
-        Ok(match self.ledger.put_entry(&entry).await? {
-            Put::Written => Some(Decided { novelty, actions: performed, entries: (before, Some(entry)), mistakes }),
-            Put::Conflict => None,
-        })
+        self.name_storms(&counted, &tallies).await?;
+        let entry = self.settle(entry, finding).await?;
+        Ok(Some(Decided { novelty, actions: performed, entries: (before, Some(entry)), mistakes }))
     }
 
-    /// Counts what is about to start; false where somebody else did so first.
-    async fn count_starts(&self, read: &Tallies, tallies: &Tallies) -> Result<bool, Trouble> {
-        for tally in moved_on(read, tallies, "starts/") {
+    /// Writes what became of a plan. What somebody else wrote meanwhile is kept: only what we did is put into it.
+    async fn settle(&self, ours: Entry, finding: &Finding) -> Result<Entry, Trouble> {
+        let mut entry = ours.clone();
+        for _ in 0..CONFLICTS_MAX {
+            if self.ledger.put_entry(&entry).await? == Put::Written {
+                return Ok(entry);
+            }
+            let Some(latest) = self.ledger.entry(&ours.fingerprint).await? else { break };
+            entry = latest;
+            entry.owed.retain(|o| !o.is_of(finding));
+            entry.owed.extend(ours.owed.iter().filter(|o| o.is_of(finding)).cloned());
+            if let Some(line) = ours.history.last() {
+                push_bounded(&mut entry.history, line.clone(), HISTORY_MAX);
+            }
+            if entry.episode == ours.episode {
+                entry.cards.retain(|theirs| ours.cards.iter().all(|c| c.destination != theirs.destination));
+                entry.cards.extend(ours.cards.iter().cloned());
+                entry.told_at = entry.told_at.max(ours.told_at);
+                entry.edited_at = entry.edited_at.max(ours.edited_at);
+            }
+        }
+        Err(Trouble(format!("changed by somebody else {CONFLICTS_MAX} times in a row")))
+    }
+
+    /// Counts what a plan is about to do; false where somebody else counted first. (Counting is by name: the same start or
+    /// finding counted again is counted once.)
+    async fn count(&self, read: &Tallies, tallies: &mut Tallies) -> Result<bool, Trouble> {
+        for (_, tally) in tallies.iter_mut().filter(|(key, tally)| read.get(*key) != Some(&**tally)) {
             if self.ledger.put_tally(tally).await? == Put::Conflict {
                 return Ok(false);
             }
+            tally.version += 1;
         }
         Ok(true)
     }
 
-    /// Counts a finding of a storm; what others counted meanwhile is kept.
-    async fn count_storms(&self, read: &Tallies, tallies: &Tallies) -> Result<(), Trouble> {
-        for ours in moved_on(read, tallies, "storm/") {
+    /// Writes which message is the card of a storm; what others counted meanwhile is kept.
+    async fn name_storms(&self, counted: &Tallies, tallies: &Tallies) -> Result<(), Trouble> {
+        for ours in tallies.values().filter(|t| counted.get(&t.key).is_none_or(|c| c.card != t.card)) {
             let mut tally = ours.clone();
             for _ in 0..CONFLICTS_MAX {
                 if self.ledger.put_tally(&tally).await? == Put::Written {
@@ -248,11 +282,6 @@ impl<L: Ledger, M: Messenger, R: Remediator> Router<'_, L, M, R> {
                 }
                 tally = self.ledger.tally(&ours.key).await?;
                 tally.card = tally.card.or_else(|| ours.card.clone());
-                for (at, name) in &ours.items {
-                    if tally.items.iter().all(|(_, known)| known != name) {
-                        tally.add(*at, name);
-                    }
-                }
             }
         }
         Ok(())
@@ -324,11 +353,6 @@ impl<L: Ledger, M: Messenger, R: Remediator> Router<'_, L, M, R> {
     }
 }
 
-/// The tallies of a kind that a plan moved on.
-fn moved_on<'t>(read: &'t Tallies, tallies: &'t Tallies, kind: &'static str) -> impl Iterator<Item = &'t Tally> {
-    tallies.iter().filter(move |(key, tally)| key.starts_with(kind) && read.get(*key) != Some(*tally)).map(|(_, t)| t)
-}
-
 /// What was decided and done about a finding, and recorded.
 struct Decided {
     novelty: Novelty,
@@ -352,7 +376,6 @@ fn note_sent(entry: &mut Entry, tally: Option<&mut Tally>, notify: &Notify, made
         }
         return;
     }
-    entry.told_at = Some(now);
     let card = match (notify.kind, made) {
         (Kind::Storm, Some(made)) => {
             if let Some(tally) = tally {
@@ -411,13 +434,6 @@ fn record(
     if performed.iter().any(|p| matches!(p.outcome, Outcome::Later(..))) {
         let settled = performed.iter().filter(|p| !matches!(p.outcome, Outcome::Later(..)));
         done.extend(settled.map(|p| p.action.key()));
-        let owed = Owed {
-            reporter: finding.reporter.clone(),
-            id: finding.id.clone(),
-            revision: finding.revision,
-            novelty: story.novelty,
-            done,
-        };
-        push_bounded(&mut entry.owed, owed, OWED_MAX);
+        push_bounded(&mut entry.owed, Owed::of(finding, story.novelty, done), OWED_MAX);
     }
 }

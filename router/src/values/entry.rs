@@ -63,7 +63,7 @@ pub struct Entry {
     pub first_seen: Timestamp,
     /// See `first_seen`.
     pub last_seen: Timestamp,
-    /// When people were last told (a post or a reply, not an edit).
+    /// When people were last told (a post or a reply, not an edit), or it was tried.
     pub told_at: Option<Timestamp>,
     /// When the card was last edited.
     pub edited_at: Option<Timestamp>,
@@ -181,6 +181,11 @@ pub struct Owed {
 }
 
 impl Owed {
+    /// What an occurrence owes, and what of it is done.
+    pub fn of(finding: &Finding, novelty: Novelty, done: Vec<String>) -> Self {
+        Self { reporter: finding.reporter.clone(), id: finding.id.clone(), revision: finding.revision, novelty, done }
+    }
+
     /// Whether it is this occurrence that owes it.
     pub fn is_of(&self, finding: &Finding) -> bool {
         self.reporter == finding.reporter && self.id == finding.id && self.revision == finding.revision
