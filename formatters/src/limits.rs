@@ -3,6 +3,8 @@ use serde_json::{Map, Value, json};
 
 use crate::{escape, shorten};
 
+/// The blocks that a message may have.
+const KINDS: [&str; 7] = ["section", "header", "context", "divider", "image", "actions", "rich_text"];
 const BLOCKS: usize = 50;
 const SECTION: usize = 3000;
 const HEADER: usize = 150;
@@ -27,6 +29,15 @@ pub(crate) fn hold(message: Value) -> Result<(String, Value), String> {
     };
     if let Some(key) = parts.keys().next() {
         return Err(format!("{SHAPE} This one also has `{key}`."));
+    }
+    for (i, block) in blocks.iter().enumerate() {
+        let kind = block.get("type").and_then(Value::as_str).unwrap_or_default();
+        if !KINDS.contains(&kind) {
+            return Err(format!(
+                "Block {i} has the type `{kind}`, which Slack refuses. There are: {}.",
+                KINDS.join(", ")
+            ));
+        }
     }
     let mut seen = Vec::new();
     let mut blocks: Vec<Value> = blocks.into_iter().filter_map(|block| hold_block(block, &mut seen)).collect();

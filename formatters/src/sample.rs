@@ -50,6 +50,7 @@ pub fn full(kind: Kind, locale: Locale) -> View {
             kind: "role-session".to_owned(),
             name: "role/deploy (alice)".to_owned(),
             source_ip: Some("198.51.100.7".to_owned()),
+            others: 1,
         }),
         first_seen: FIRST,
         last_seen: FIRST + 5_400,

@@ -130,6 +130,8 @@ pub struct ActorView {
     pub name: String,
     /// From where: an IP address or a service's DNS name.
     pub source_ip: Option<String>,
+    /// How many others did it too.
+    pub others: usize,
 }
 
 /// One service that reports the problem.

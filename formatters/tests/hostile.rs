@@ -101,7 +101,7 @@ fn view() -> impl Strategy<Value = View> {
                 region,
                 resource: ResourceView { kind: resource_kind, id: resource_id, name: resource_name, link },
                 more_resources,
-                actor: actor.map(|(kind, name, source_ip)| ActorView { kind, name, source_ip }),
+                actor: actor.map(|(kind, name, source_ip)| ActorView { kind, name, source_ip, others: 1 }),
                 first_seen,
                 last_seen,
                 count,

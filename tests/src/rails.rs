@@ -87,7 +87,8 @@ fn each_mode_and_each_rail() {
         ("approve", "\"automatic\"", "\"approve\"".into(), "approve"),
         ("off", "\"automatic\"", "\"off\"".into(), ""),
         ("the environment's mode", remediation, add("environments.production = \"approve\""), "approve"),
-        ("another environment's mode", remediation, add("environments.staging = \"approve\""), "automatic"),
+        ("another environment's mode", remediation, add("environments.staging = \"approve\""), "propose"),
+        ("the mode of all other environments", remediation, add("environments.\"*\" = \"approve\""), "approve"),
         ("the playbook's mode", remediation, add("playbooks.\"guardduty/ec2-crypto-mining\" = \"off\""), ""),
         (
             "the playbook's mode goes no further than the environment's",

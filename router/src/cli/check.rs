@@ -16,7 +16,7 @@ pub struct Args {
 
 /// Runs the command.
 pub fn run(args: &Args, config: Option<&Path>) -> u8 {
-    let (problems, warnings, summary) = match setup::load(config, None) {
+    let (problems, warnings, notes, summary) = match setup::load(config, None) {
         Ok(setup) => {
             let policy = &setup.policy;
             let runbooks: usize = policy.playbooks.iter().map(|p| p.remediate.len()).sum();
@@ -25,23 +25,28 @@ pub fn run(args: &Args, config: Option<&Path>) -> u8 {
             let summary = format!(
                 "ok: {sources} sources, {playbooks} playbooks with {runbooks} remediations, {routes} routes, {accounts} accounts"
             );
-            (Vec::new(), setup.warnings, summary)
+            (Vec::new(), setup.warnings, setup.policy.replaced, summary)
         }
         Err(problems) => {
             let summary = setup::count(problems.len());
-            (problems, Vec::new(), summary)
+            (problems, Vec::new(), Vec::new(), summary)
         }
     };
     let mut out = anstream::stdout().lock();
     let code = if problems.is_empty() { DONE } else { WRONG };
-    ended("check", print(args.format, &problems, &warnings, &summary, &mut out).map(|()| code))
+    ended(
+        "check",
+        print(args.format, &problems, &warnings, &notes, &mut out)
+            .and_then(|()| end(args.format, &summary, &mut out))
+            .map(|()| code),
+    )
 }
 
 fn print(
     format: Format,
     problems: &[Problem],
     warnings: &[Problem],
-    summary: &str,
+    notes: &[String],
     out: &mut dyn Write,
 ) -> io::Result<()> {
     let all = problems.iter().map(|p| ("error", p)).chain(warnings.iter().map(|w| ("warning", w)));
@@ -54,5 +59,12 @@ fn print(
             }
         }
     }
+    notes.iter().try_for_each(|note| match format {
+        Format::Text => writeln!(out, "note: {note}"),
+        Format::Json => writeln!(out, "{}", serde_json::json!({ "level": "note", "what": note })),
+    })
+}
+
+fn end(format: Format, summary: &str, out: &mut dyn Write) -> io::Result<()> {
     if format == Format::Text { writeln!(out, "{summary}") } else { Ok(()) }
 }

@@ -81,12 +81,16 @@ pub fn load(config: Option<&Path>, locale: Option<Locale>) -> Result<Setup, Vec<
     if let Some(locale) = locale {
         config.locale = locale;
     }
-    let mut folder = |names: &[String], ending: &str| {
-        names.iter().flat_map(|name| read_folder(&base.join(name), ending, &mut problems)).collect::<Vec<_>>()
+    let mut folder = |key: &str, names: &[String], ending: &str| {
+        let read = names.iter().flat_map(|name| {
+            let files = read_folder(&base.join(name), ending);
+            files.map_err(|why| problems.push(no_folder(&config.file, key, name, &why))).unwrap_or_default()
+        });
+        read.collect::<Vec<_>>()
     };
-    let sources = folder(&config.folders.sources, "toml");
-    let playbooks = folder(&config.folders.playbooks, "toml");
-    let templates = folder(&config.folders.templates, "json");
+    let sources = folder("sources", &config.folders.sources, "toml");
+    let playbooks = folder("playbooks", &config.folders.playbooks, "toml");
+    let templates = folder("templates", &config.folders.templates, "json");
     let formatter = Formatter::new(templates.into_iter().map(|t| (format!("{}.json", t.name), t.text, t.path)));
     let formatter = formatter.map_err(|errors| problems.extend(errors.iter().map(template_problem))).ok();
     let policy = Policy::load(config, &UserFiles { sources, playbooks }).map_err(|more| problems.extend(more)).ok();
@@ -157,18 +161,16 @@ fn read_config(named: Option<&Path>) -> Result<(Config, PathBuf, Vec<Problem>), 
     }
 }
 
-fn read_folder(folder: &Path, ending: &str, problems: &mut Vec<Problem>) -> Vec<PolicyFile> {
+fn read_folder(folder: &Path, ending: &str) -> io::Result<Vec<PolicyFile>> {
     let mut files = Vec::new();
-    if let Err(error) = walk(folder, folder, ending, &mut files) {
-        let what = format!("cannot be read: {error}");
-        problems.push(Problem {
-            file: folder.display().to_string(),
-            line: None,
-            what,
-            help: "it is named in your configuration".to_owned(),
-        });
-    }
-    files
+    walk(folder, folder, ending, &mut files)?;
+    Ok(files)
+}
+
+fn no_folder(file: &str, key: &str, name: &str, why: &io::Error) -> Problem {
+    let what = format!("`{key}` names the folder {name:?}, which cannot be read: {why}");
+    let help = "folders are relative to this file; make it, or take the name out".to_owned();
+    Problem { file: file.to_owned(), line: None, what, help }
 }
 
 #[expect(clippy::disallowed_methods, reason = "the command line is where files are read")]

@@ -32,7 +32,7 @@ pub struct Transcript {
     suppressed: u64,
     novelties: BTreeMap<&'static str, u64>,
     messages: u64,
-    runbooks: u64,
+    runbooks: BTreeMap<&'static str, u64>,
 }
 
 impl Transcript {
@@ -125,7 +125,8 @@ impl Transcript {
                 }
             }
             Action::Remediate(r) => {
-                self.runbooks += 1;
+                let fate = if r.stopped.is_some() { "stopped" } else { r.mode.as_str() };
+                *self.runbooks.entry(fate).or_default() += 1;
                 let how = match (&r.stopped, r.mode) {
                     (Some(stop), _) => format!("stopped by the rail {:?}: {}", stop.rail, clean(&stop.reason)),
                     (None, Mode::Automatic) => "start".to_owned(),
@@ -162,11 +163,10 @@ impl Transcript {
             self.events, self.ignored, self.suppressed, self.refused
         )?;
         writeln!(out, "{BOLD}{findings} findings{BOLD:#}: {}", kinds.join(", "))?;
-        writeln!(
-            out,
-            "{BOLD}{} messages{BOLD:#} would be sent or edited, {BOLD}{} runbooks{BOLD:#} offered",
-            self.messages, self.runbooks
-        )
+        let runbooks: u64 = self.runbooks.values().sum();
+        let fates: Vec<String> = self.runbooks.iter().map(|(fate, n)| format!("{n} {fate}")).collect();
+        writeln!(out, "{BOLD}{} messages{BOLD:#} would be sent or edited", self.messages)?;
+        writeln!(out, "{BOLD}{runbooks} runbooks{BOLD:#}: {}", fates.join(", "))
     }
 }
 

@@ -129,10 +129,10 @@ pub struct Remediation {
     pub kill_switch: bool,
     /// Only in these accounts; none by default.
     pub accounts: Vec<String>,
-    /// Only in these Regions; all if empty.
-    pub regions: Vec<String>,
-    /// Only these runbooks; all that playbooks name if empty.
-    pub runbooks: Vec<String>,
+    /// Only in these Regions; all where nothing is said.
+    pub regions: Option<Vec<String>>,
+    /// Only these runbooks; all that playbooks name where nothing is said.
+    pub runbooks: Option<Vec<String>>,
     /// Only findings at least this severe.
     pub min_severity: Severity,
     /// The furthest effect by environment; `*` for the others. Environments without one: harmless only.
@@ -160,8 +160,8 @@ impl Default for Remediation {
             dry_run: false,
             kill_switch: false,
             accounts: Vec::new(),
-            regions: Vec::new(),
-            runbooks: Vec::new(),
+            regions: None,
+            runbooks: None,
             min_severity: Severity::Medium,
             effects: BTreeMap::new(),
             protected: Vec::new(),
@@ -237,7 +237,7 @@ impl Config {
     fn check_names(&self, doc: &Written<'_>) {
         let r = &self.remediation;
         let known = |e: &str| self.accounts.values().any(|a| a.environment.as_deref() == Some(e));
-        let environments = r.environments.keys().chain(r.effects.keys().filter(|e| *e != "*"));
+        let environments = r.environments.keys().chain(r.effects.keys()).filter(|e| *e != "*");
         let environments = environments
             .map(|e| ("remediation", e))
             .chain(self.routes.iter().flat_map(|r| &r.environment).map(|e| ("route", e)));
@@ -360,9 +360,16 @@ fn read_route(item: &Item<'_>) -> Option<Route> {
 
 fn destination(text: &str) -> Result<String, String> {
     match text.strip_prefix("slack:") {
-        Some(channel) if channel.len() > 1 => Ok(text.to_owned()),
+        Some(channel) if is_channel(channel) => Ok(text.to_owned()),
         _ => Err(format!("{text:?} is not a destination; write \"slack:#channel\" or \"slack:C0123456789\"")),
     }
+}
+
+/// A channel's id, or `#` and its name: no capitals, spaces or punctuation, at most 80 characters.
+fn is_channel(text: &str) -> bool {
+    let id = |t: &str| t.starts_with(['C', 'G', 'D']) && t.len() >= 9 && t.bytes().all(|b| b.is_ascii_alphanumeric());
+    let name = |c: char| !c.is_uppercase() && (c.is_alphanumeric() || c == '-' || c == '_');
+    text.strip_prefix('#').map_or_else(|| id(text), |n| (1..=80).contains(&n.chars().count()) && n.chars().all(name))
 }
 
 fn read_adjust(item: &Item<'_>) -> Option<Adjust> {
@@ -397,6 +404,15 @@ fn day_or_instant(text: &str) -> Result<Timestamp, String> {
     text.parse().map_err(|_| help())
 }
 
+fn protected_id(text: &str) -> Result<String, String> {
+    let good = !text.is_empty() && !text.contains(char::is_whitespace) && !text.contains("://");
+    if good {
+        Ok(text.to_owned())
+    } else {
+        Err(format!("{text:?} is neither an id nor an ARN; write for example \"prod-*\" or \"arn:aws:s3:::prod-*\""))
+    }
+}
+
 fn read_remediation(table: Table<'_>) -> Remediation {
     let mut r = Remediation::default();
     set(&mut r.mode, table.get("mode").and_then(|m| m.word(&Mode::WORDS)));
@@ -409,9 +425,9 @@ fn read_remediation(table: Table<'_>) -> Remediation {
     set(&mut r.kill_switch, table.get("kill-switch").and_then(|k| k.truth()));
     let texts = |key| table.get(key).map(|t| t.texts());
     set(&mut r.accounts, texts("accounts"));
-    set(&mut r.regions, texts("regions"));
-    set(&mut r.runbooks, texts("runbooks"));
-    set(&mut r.protected, texts("protected"));
+    (r.regions, r.runbooks) = (texts("regions"), texts("runbooks"));
+    let protected = table.get("protected").map(|t| t.list()).unwrap_or_default();
+    r.protected = protected.iter().filter_map(|p| p.parse(protected_id)).collect();
     set(&mut r.protected_tags, texts("protected-tags"));
     set(&mut r.propose_tags, texts("propose-tags"));
     set(&mut r.min_severity, table.get("min-severity").and_then(|s| s.parse(str::parse)));

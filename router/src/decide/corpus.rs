@@ -173,6 +173,7 @@ fn every_remediation_binds_for_some_fixture_of_its_playbook() {
             finding: &judged.finding,
             claim,
             tree: judged.tree,
+            told: true,
             episode: 1,
             now: at(0),
         };

@@ -6,7 +6,7 @@
 mod tests;
 
 use crate::values::{
-    entry::{Entry, REPORTS_MAX, Report, SCHEMA, SEEN_MAX, State, WINDOW_MAX, push_bounded},
+    entry::{ACTORS_MAX, Entry, REPORTS_MAX, Report, SCHEMA, SEEN_MAX, State, WINDOW_MAX, push_bounded},
     finding::{Finding, Status},
     verdict::{Claim, Novelty},
 };
@@ -40,7 +40,10 @@ pub fn advance(
     }
     close_if_forgotten(&mut entry, finding, timing.memory);
     take_report(&mut entry, finding);
-    entry.last_seen = entry.last_seen.max(finding.last_seen);
+    if finding.status == Status::Active {
+        entry.last_seen = entry.last_seen.max(finding.last_seen);
+        note_actor(&mut entry, finding);
+    }
     let novelty = match (finding.status, entry.state) {
         (Status::Resolved, State::Open) if all_resolved(&entry) => {
             (entry.state, entry.closed_at) = (State::Closed, Some(now));
@@ -81,6 +84,7 @@ fn open(entry: &mut Entry, finding: &Finding, claim: &Claim, timing: Timing, now
     entry.previous = if reopened { std::mem::take(&mut entry.cards) } else { Vec::new() };
     entry.cards.clear();
     entry.offers.clear();
+    entry.actors = finding.actor.iter().map(|a| a.id.clone()).collect();
     entry.owed.clear();
     entry.episode += 1;
     entry.state = State::Open;
@@ -137,9 +141,23 @@ fn take_report(entry: &mut Entry, finding: &Finding) {
     }
     report.revision = report.revision.max(finding.revision);
     report.sent = report.sent.max(finding.sent);
-    report.count = if finding.count > 1 { finding.count } else { report.count.saturating_add(1) };
     report.status = finding.status;
-    report.link = finding.link.clone().or_else(|| report.link.take());
+    if finding.can_resolve {
+        report.link = finding.link.clone().or_else(|| report.link.take());
+    }
+    // That it is over is not one more time that it was there.
+    if finding.status == Status::Active {
+        report.count = if finding.count > 1 { finding.count } else { report.count.saturating_add(1) };
+    }
+}
+
+/// Who else did it: an act by somebody new must not hide behind whoever was first.
+fn note_actor(entry: &mut Entry, finding: &Finding) {
+    if let Some(actor) = &finding.actor
+        && !entry.actors.contains(&actor.id)
+    {
+        push_bounded(&mut entry.actors, actor.id.clone(), ACTORS_MAX);
+    }
 }
 
 /// Beyond the limit the oldest report goes, one that is over before one that is not.
@@ -185,6 +203,7 @@ fn blank(finding: &Finding, claim: &Claim) -> Entry {
         edited_at: None,
         reports: Vec::new(),
         overflow: false,
+        actors: Vec::new(),
         window: Vec::new(),
         cards: Vec::new(),
         previous: Vec::new(),

@@ -92,6 +92,7 @@ pub fn plan(facts: &Facts<'_>, entry: &mut Entry, tallies: &mut Tallies) -> Vec<
             claim: facts.claim,
             tree: facts.tree,
             episode: entry.episode,
+            told: !facts.destinations().is_empty(),
             now: facts.now,
         };
         let passed: Vec<Remediate> = facts

@@ -385,7 +385,7 @@ fn pointer(item: &Item<'_>) -> Option<String> {
         if text.starts_with('/') {
             Ok(text.to_owned())
         } else {
-            Err(format!("{text:?} is not a JSON Pointer; write for example \"/detail/{text}\""))
+            Err(format!("{text:?} is not a JSON Pointer; write for example \"/{text}\""))
         }
     })
 }

@@ -59,6 +59,8 @@ pub struct Policy {
     pub playbooks: Vec<Playbook>,
     /// The user's configuration.
     pub config: Config,
+    /// Which shipped files the user's own replace, in words.
+    pub replaced: Vec<String>,
     /// The playbook for findings that nobody claims.
     catch_all: usize,
     /// All patterns: the sources', the playbooks', the adjustments', in this order.
@@ -124,6 +126,8 @@ impl Policy {
     /// Reads and compiles the shipped policy with the user's files over it. Every problem of every file is returned.
     pub fn load(config: Config, user: &UserFiles) -> Result<Self, Vec<Problem>> {
         let mut problems = Vec::new();
+        let replaced = replaced("source", shipped::SOURCES, &user.sources);
+        let replaced = replaced.chain(self::replaced("playbook", shipped::PLAYBOOKS, &user.playbooks)).collect();
         let sources = merge("sources", shipped::SOURCES, &user.sources);
         let sources = read_all(&sources, &mut problems, Source::parse);
         let playbooks = merge("playbooks", shipped::PLAYBOOKS, &user.playbooks);
@@ -139,12 +143,13 @@ impl Policy {
             });
         }
         if problems.is_empty() {
-            problems.extend(misspelt(&config, &playbooks));
+            problems.extend(misspelt(&config, &sources, &playbooks));
         }
         if !problems.is_empty() {
             return Err(problems);
         }
-        Ok(Self::compile(sources, playbooks, config, general.first().copied().unwrap_or_default()))
+        let policy = Self::compile(sources, playbooks, config, general.first().copied().unwrap_or_default());
+        Ok(Self { replaced, ..policy })
     }
 
     fn compile(sources: Vec<Source>, playbooks: Vec<Playbook>, config: Config, catch_all: usize) -> Self {
@@ -171,7 +176,7 @@ impl Policy {
         for source in sources.iter().filter(|s| s.ignore_unclaimed) {
             source.name_fields(&mut all_fields);
         }
-        Self { sources, playbooks, config, catch_all, set, claims, fields, all_fields }
+        Self { sources, playbooks, config, replaced: Vec::new(), catch_all, set, claims, fields, all_fields }
     }
 
     /// What to read of an event before it is examined.
@@ -305,7 +310,7 @@ impl Policy {
 }
 
 /// Playbooks and runbooks that the configuration names and nobody has: a rail that is not there.
-fn misspelt(config: &Config, playbooks: &[Playbook]) -> Vec<Problem> {
+fn misspelt(config: &Config, sources: &[Source], playbooks: &[Playbook]) -> Vec<Problem> {
     let r = &config.remediation;
     let has = |name: &str| playbooks.iter().any(|p| p.name == name);
     let runs = |name: &str| playbooks.iter().flat_map(|p| &p.remediate).any(|m| m.runbook == name);
@@ -315,8 +320,16 @@ fn misspelt(config: &Config, playbooks: &[Playbook]) -> Vec<Problem> {
         .map(|n| ("remediation.playbooks", n))
         .chain(config.routes.iter().flat_map(|r| &r.playbook).map(|n| ("route.playbook", n)));
     let wrong = named.filter(|(_, n)| !has(n)).map(|(at, n)| (at, "playbook", n));
-    let wrong = wrong
-        .chain(r.runbooks.iter().filter(|n| !runs(n)).map(|n| ("remediation.runbooks", "runbook of any playbook", n)));
+    let wrong = wrong.chain(
+        r.runbooks
+            .iter()
+            .flatten()
+            .filter(|n| !runs(n))
+            .map(|n| ("remediation.runbooks", "runbook of any playbook", n)),
+    );
+    let reports = |name: &str| sources.iter().any(|s| s.reporters().contains(&name));
+    let reporters = config.routes.iter().flat_map(|r| &r.reporter).filter(|n| !reports(n));
+    let wrong = wrong.chain(reporters.map(|n| ("route.reporter", "reporter of any source", n)));
     wrong
         .map(|(at, kind, name)| Problem {
             file: config.file.clone(),
@@ -325,6 +338,17 @@ fn misspelt(config: &Config, playbooks: &[Playbook]) -> Vec<Problem> {
             help: "mend the name; `findings-router replay` shows names of playbooks and runbooks".to_owned(),
         })
         .collect()
+}
+
+fn replaced<'u>(
+    kind: &'u str,
+    shipped: &'u [(&str, &str)],
+    user: &'u [PolicyFile],
+) -> impl Iterator<Item = String> + 'u {
+    let known = |name: &str| shipped.iter().any(|(n, _)| *n == name);
+    user.iter()
+        .filter(move |f| known(&f.name))
+        .map(move |f| format!("{} replaces the shipped {kind} {}", f.path, f.name))
 }
 
 fn merge(folder: &str, shipped: &[(&str, &str)], user: &[PolicyFile]) -> Vec<PolicyFile> {
@@ -358,11 +382,14 @@ fn about(about: About, finding: &Finding) -> Resource {
                 ActorKind::RoleSession => "AwsIamRole",
                 _ => PRINCIPAL,
             };
+            // IAM names users and roles without their paths, as reporters of resources do.
+            let named = kind != PRINCIPAL;
+            let id = if named { actor.id.rsplit('/').next().unwrap_or(&actor.id) } else { &actor.id };
             Resource {
                 kind: kind.into(),
-                id: actor.id.clone(),
-                arn: None,
-                name: Some(actor.name.clone()),
+                id: id.to_owned(),
+                arn: named.then(|| actor.id.clone()),
+                name: (!named).then(|| actor.name.clone()),
                 account: actor.account.clone().filter(|a| *a != finding.account),
                 tags: Vec::new(),
             }

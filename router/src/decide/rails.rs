@@ -39,6 +39,8 @@ pub struct Case<'a> {
     pub tree: &'a Node<'a>,
     /// Which round.
     pub episode: u32,
+    /// Whether anybody hears of it.
+    pub told: bool,
     /// The clock.
     pub now: Timestamp,
 }
@@ -90,7 +92,10 @@ pub fn pass(case: &Case<'_>, remediate: &playbook::Remediate, starts: &mut Tally
 fn mode(case: &Case<'_>) -> Mode {
     let rails = &case.config.remediation;
     let environment = case.config.account(case.claim.owner(case.finding)).and_then(|a| a.environment.as_ref());
-    let most = environment.and_then(|e| rails.environments.get(e)).copied().unwrap_or(Mode::Automatic);
+    let listed = environment.and_then(|e| rails.environments.get(e)).or_else(|| rails.environments.get("*"));
+    // Where environments have limits, one without is not beyond them.
+    let otherwise = if rails.environments.is_empty() { Mode::Automatic } else { Mode::Propose };
+    let most = listed.copied().unwrap_or(otherwise);
     let mode = rails.playbooks.get(&case.playbook.name).copied().unwrap_or(rails.mode).min(most);
     let tags = &case.claim.about.tags;
     // Tags that the event does not tell may be there all the same.
@@ -113,6 +118,9 @@ fn stop(
     if rails.kill_switch {
         return no("kill-switch", "the kill switch is on".to_owned());
     }
+    if !case.told {
+        return no("told", "no route sends this finding to anybody".to_owned());
+    }
     if owner != finding.account {
         return no(
             "accounts",
@@ -128,10 +136,10 @@ fn stop(
     if !rails.accounts.iter().any(|a| a == owner) {
         return no("accounts", format!("account {owner} is not in remediation.accounts"));
     }
-    if !rails.regions.is_empty() && !rails.regions.contains(&finding.region) {
+    if rails.regions.as_ref().is_some_and(|allowed| !allowed.contains(&finding.region)) {
         return no("regions", format!("{} is not in remediation.regions", finding.region));
     }
-    if !rails.runbooks.is_empty() && !rails.runbooks.contains(&remediate.runbook) {
+    if rails.runbooks.as_ref().is_some_and(|allowed| !allowed.contains(&remediate.runbook)) {
         return no("runbooks", format!("{} is not in remediation.runbooks", remediate.runbook));
     }
     if case.claim.severity < rails.min_severity {
@@ -187,7 +195,7 @@ fn region_of(arn: &str) -> Option<&str> {
 fn protected<'r>(rails: &'r Remediation, about: &Resource, bound: &BTreeMap<String, Vec<String>>) -> Option<&'r str> {
     let ids = [Some(about.id.as_str()), about.arn.as_deref(), about.name.as_deref()];
     let mut ids = ids.into_iter().flatten().chain(bound.values().flatten().map(String::as_str));
-    let by_id = ids.find_map(|id| rails.protected.iter().find(|p| like(p, id)));
+    let by_id = ids.find_map(|id| rails.protected.iter().find(|p| covers(p, id)));
     let by_tag = rails.protected_tags.iter().find(|wanted| {
         about
             .tags
@@ -195,6 +203,14 @@ fn protected<'r>(rails: &'r Remediation, about: &Resource, bound: &BTreeMap<Stri
             .any(|(key, value)| wanted.split_once('=').map_or(*wanted == key, |(k, v)| k == key && v == value))
     });
     by_id.or(by_tag).map(String::as_str)
+}
+
+/// Whether a pattern means this id, in any case of letters. Few events tell ARNs, so an ARN pattern also covers every id
+/// that its last part covers: rather one resource too many is protected.
+fn covers(pattern: &str, id: &str) -> bool {
+    let (pattern, id) = (pattern.to_lowercase(), id.to_lowercase());
+    let last = pattern.strip_prefix("arn:").and_then(|arn| arn.rsplit([':', '/']).next());
+    like(&pattern, &id) || last.is_some_and(|last| !id.starts_with("arn:") && like(last, &id))
 }
 
 /// `*` stands for anything.

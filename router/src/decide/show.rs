@@ -202,6 +202,7 @@ pub fn view(
             kind: json!(a.kind).as_str().unwrap_or_default().to_owned(),
             name: a.name.clone(),
             source_ip: a.source_ip.clone(),
+            others: entry.actors.iter().filter(|id| **id != a.id).count(),
         }),
         first_seen: entry.first_seen.as_second(),
         last_seen: entry.last_seen.as_second(),

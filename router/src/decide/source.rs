@@ -65,9 +65,59 @@ pub struct Source {
     last_seen: Option<Text>,
     count: Option<Text>,
     link: Option<Text>,
-    resources: String,
+    resources: Resources,
     actor: Option<String>,
     signals: Option<Signals>,
+}
+
+/// How a finding's resources are read.
+#[derive(Clone, Debug)]
+enum Resources {
+    /// By a reader of `decide/identity`.
+    Reader(String),
+    /// One resource, by its parts.
+    Parts { kind: Text, id: Text, name: Option<Text> },
+}
+
+impl Resources {
+    fn read(item: &Item<'_>) -> Option<Self> {
+        if !item.is_table() {
+            return reader(item, |n| identity::resources(n).is_some()).map(Self::Reader);
+        }
+        let table = item.table()?;
+        let need = |key| table.need(key, "a JSON Pointer, a list of them, or a constant").and_then(|t| Text::read(&t));
+        let (kind, id) = (need("type"), need("id"));
+        let name = table.get("name").and_then(|n| Text::read(&n));
+        table.finish();
+        Some(Self::Parts { kind: kind?, id: id?, name })
+    }
+
+    fn get(&self, tree: &Node<'_>, place: &Place<'_>) -> Vec<Resource> {
+        match self {
+            Self::Reader(name) => identity::resources(name).map(|read| read(tree, place)).unwrap_or_default(),
+            Self::Parts { kind, id, name } => id
+                .get(tree)
+                .map(|id| Resource {
+                    kind: kind.get(tree).unwrap_or_else(|| "Other".to_owned()).into(),
+                    id: cut(&id, ID_MAX).to_owned(),
+                    arn: id.starts_with("arn:").then_some(id),
+                    name: name.as_ref().and_then(|n| n.get(tree)),
+                    account: None,
+                    tags: Vec::new(),
+                })
+                .into_iter()
+                .collect(),
+        }
+    }
+}
+
+/// The name of a reader, if there is one of that name.
+fn reader(item: &Item<'_>, known: impl Fn(&str) -> bool) -> Option<String> {
+    let name = item.text()?.to_owned();
+    if !known(&name) {
+        item.fail(format!("there is no reader {name:?}"), "the readers are listed in router/sources/README.md");
+    }
+    Some(name)
 }
 
 /// The signals of an attack sequence.
@@ -115,16 +165,8 @@ impl Source {
             let (first_seen, last_seen) = (text("first-seen"), text("last-seen"));
             let (count, link) = (text("count"), text("link"));
             let (resolved, sample) = (nested("resolved"), nested("sample"));
-            let reader = |key, known: &dyn Fn(&str) -> bool| {
-                let item = finding.get(key)?;
-                let name = item.text()?.to_owned();
-                if !known(&name) {
-                    item.fail(format!("there is no reader {name:?}"), "readers are Rust functions in decide/identity");
-                }
-                Some(name)
-            };
-            let resources = reader("resources", &|n| identity::resources(n).is_some());
-            let actor = reader("actor", &|n| identity::actor(n).is_some());
+            let resources = finding.get("resources").and_then(|r| Resources::read(&r));
+            let actor = finding.get("actor").and_then(|a| reader(&a, |n| identity::actor(n).is_some()));
             let signals = finding.get("signals").and_then(|s| s.table()).and_then(|table| {
                 let text = |key| table.need(key, "a JSON Pointer").and_then(|p| p.text().map(str::to_owned));
                 let signals = (text("each"), text("name"), text("at"));
@@ -154,7 +196,7 @@ impl Source {
                 last_seen,
                 count,
                 link,
-                resources: resources.unwrap_or_else(|| "event".to_owned()),
+                resources: resources.unwrap_or_else(|| Resources::Reader("event".to_owned())),
                 actor,
                 signals,
             })
@@ -191,10 +233,27 @@ impl Source {
             name_pointer(fields, &format!("{}{}", signals.each, signals.name));
             name_pointer(fields, &format!("{}{}", signals.each, signals.at));
         }
-        let readers = [Some(self.resources.as_str()), self.actor.as_deref()];
-        for pointer in readers.into_iter().flatten().flat_map(identity::pointers) {
+        let mut readers: Vec<&str> = self.actor.as_deref().into_iter().collect();
+        match &self.resources {
+            Resources::Reader(name) => readers.push(name),
+            Resources::Parts { kind, id, name } => {
+                let mut pointers = Vec::new();
+                for text in [Some(kind), Some(id), name.as_ref()].into_iter().flatten() {
+                    text.pointers(&mut pointers);
+                }
+                for pointer in pointers {
+                    name_pointer(fields, pointer);
+                }
+            }
+        }
+        for pointer in readers.into_iter().flat_map(identity::pointers) {
             fields.insert_whole(pointer);
         }
+    }
+
+    /// Every reporter that it can name.
+    pub fn reporters(&self) -> Vec<&str> {
+        self.reporter.words()
     }
 
     /// Every pointer with the key it stands under, for the check that each resolves in some fixture.
@@ -223,9 +282,12 @@ impl Source {
         let first_seen = self.first_seen.as_ref().and_then(instant).unwrap_or(last_seen).min(last_seen);
         let id = self.id.get(tree).or_else(|| Some(envelope.id.to_string()).filter(|id| !id.is_empty()));
         let place = Place { account: &account, region: &region };
-        let mut resources = identity::resources(&self.resources).map(|read| read(tree, &place)).unwrap_or_default();
+        let mut resources = self.resources.get(tree, &place);
+        // What names no resource is about itself, or two problems would be one; an act is about the account.
         if resources.is_empty() {
-            resources.push(account_resource(&account));
+            let of_account = self.drill || (self.ignore_unclaimed && self.resolved.is_none());
+            let itself = id.as_ref().filter(|_| !of_account);
+            resources.push(itself.map_or_else(|| account_resource(&account), |id| finding_resource(id)));
         }
         let actor = self.actor.as_deref().and_then(identity::actor).and_then(|read| read(tree));
         let resolved = self.resolved.as_ref().is_some_and(|p| p.matches(tree));
@@ -321,6 +383,11 @@ pub(super) fn account_resource(account: &str) -> Resource {
         account: None,
         tags: Vec::new(),
     }
+}
+
+/// The finding itself, as a resource.
+fn finding_resource(id: &str) -> Resource {
+    Resource { kind: "Finding".into(), id: cut(id, ID_MAX).to_owned(), ..account_resource("") }
 }
 
 /// Names a pointer's path; array indices are not names.

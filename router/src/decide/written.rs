@@ -199,9 +199,9 @@ impl<'a> Item<'a> {
 
     /// A whole number from `min` to `max`.
     pub fn whole(&self, min: u32, max: u32) -> Option<u32> {
-        let number = self.value.get_ref().as_integer().and_then(|i| u32::from_str_radix(i.as_str(), i.radix()).ok());
+        let number = self.value.get_ref().as_integer().and_then(|i| i64::from_str_radix(i.as_str(), i.radix()).ok());
         match number {
-            Some(n) if (min..=max).contains(&n) => Some(n),
+            Some(n) if (i64::from(min)..=i64::from(max)).contains(&n) => u32::try_from(n).ok(),
             Some(n) => {
                 self.fail(format!("expected a whole number from {min} to {max}, found {n}"), "");
                 None

@@ -13,6 +13,8 @@ use serde::{Deserialize, Serialize};
 pub const SCHEMA: u32 = 1;
 /// Reports kept per entry (one per reporter and finding id).
 pub const REPORTS_MAX: usize = 32;
+/// Actors kept per entry.
+pub const ACTORS_MAX: usize = 16;
 /// Ids of acts kept per reporter, to know the same one again.
 pub const SEEN_MAX: usize = 64;
 /// Lines of history kept per entry.
@@ -71,6 +73,8 @@ pub struct Entry {
     pub reports: Vec<Report>,
     /// A report that was still active had to be forgotten: nobody can say that all is over.
     pub overflow: bool,
+    /// Everybody who did it in this episode, by id.
+    pub actors: Vec<String>,
     /// Occurrences while counting.
     pub window: Vec<Timestamp>,
     /// The messages of this episode, by destination.

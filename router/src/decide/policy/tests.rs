@@ -257,12 +257,13 @@ fn a_problem_is_about_the_resource_the_actor_or_the_account() {
         source_ip: None,
     };
     let role = "arn:aws:iam::111122223333:role/deploy";
+    let name = "deploy";
     let rows = [
         ("The first resource.", About::Resource, None, ("AwsEc2Instance", instance().id, None)),
         ("The account.", About::Account, Some(ActorKind::IamUser), ("AwsAccount", ACCOUNT.to_owned(), None)),
         ("Nobody is named: the resource.", About::Actor, None, ("AwsEc2Instance", instance().id, None)),
-        ("A user.", About::Actor, Some(ActorKind::IamUser), ("AwsIamUser", role.to_owned(), Some("444455556666"))),
-        ("A role.", About::Actor, Some(ActorKind::RoleSession), ("AwsIamRole", role.to_owned(), Some("444455556666"))),
+        ("A user.", About::Actor, Some(ActorKind::IamUser), ("AwsIamUser", name.to_owned(), Some("444455556666"))),
+        ("A role.", About::Actor, Some(ActorKind::RoleSession), ("AwsIamRole", name.to_owned(), Some("444455556666"))),
         ("Root is the account.", About::Actor, Some(ActorKind::Root), ("AwsAccount", ACCOUNT.to_owned(), None)),
         (
             "Somebody else.",

@@ -23,6 +23,7 @@ struct Try {
     starts: Tally,
     now: i64,
     episode: u32,
+    told: bool,
     event: String,
 }
 
@@ -37,6 +38,7 @@ fn open() -> Try {
         starts: Tally::new("starts/Contain/111122223333"),
         now: 0,
         episode: 1,
+        told: true,
         event: r#"{"detail":{"id":"i-0123456789abcdef0","empty":"","long":""}}"#.to_owned(),
     }
 }
@@ -53,6 +55,7 @@ impl Try {
             finding: &self.finding,
             claim: &self.claim,
             tree: &tree,
+            told: self.told,
             episode: self.episode,
             now: at(self.now),
         };
@@ -131,6 +134,17 @@ fn each_rail_stops_and_names_itself() {
         || rails("runbooks = ['Other']"),
         Some(("runbooks", "Contain is not in remediation.runbooks")),
     );
+    check("No Region at all.", || rails("regions = []"), Some(("regions", "eu-west-1 is not in remediation.regions")));
+    check(
+        "No runbook at all.",
+        || rails("runbooks = []"),
+        Some(("runbooks", "Contain is not in remediation.runbooks")),
+    );
+    check(
+        "Nobody hears of it.",
+        || Try { told: false, ..open() },
+        Some(("told", "no route sends this finding to anybody")),
+    );
     check("This runbook among others.", || rails("runbooks = ['Other', 'Contain']"), None);
     check(
         "Not severe enough.",
@@ -178,6 +192,14 @@ fn protected_resources_are_never_touched() {
         "By ARN.",
         || rails("protected = ['arn:aws:ec2:*:111122223333:*']"),
         by("i-0123456789abcdef0 is protected by arn:aws:ec2:*:111122223333:*"),
+    );
+    check(
+        "By an ARN, of a resource whose ARN the event does not tell.",
+        || Try {
+            rails: format!("{OPEN}protected = ['arn:aws:ec2:*:*:instance/I-0123456789ABCDEF0']"),
+            ..about(|r| (r.arn, r.name) = (None, None))
+        },
+        by("i-0123456789abcdef0 is protected by arn:aws:ec2:*:*:instance/I-0123456789ABCDEF0"),
     );
     check("By name.", || rails("protected = ['web-*']"), by("i-0123456789abcdef0 is protected by web-*"));
     check("Another one.", || rails("protected = ['web', 'eb-1', 'i-0123456789abcdef', 'web-*-db']"), None);
@@ -264,12 +286,6 @@ fn a_mode_is_chosen_by_playbook_environment_and_default_and_lowered_by_caution()
             Some(Mode::Approve),
         ),
         (
-            "Another environment's does not.",
-            "",
-            "mode = 'approve'\nenvironments = { staging = 'off' }",
-            Some(Mode::Approve),
-        ),
-        (
             "The playbook's wins over the general one.",
             "",
             "mode = 'off'\nplaybooks = { mining = 'automatic' }",
@@ -281,6 +297,13 @@ fn a_mode_is_chosen_by_playbook_environment_and_default_and_lowered_by_caution()
             "environments = { production = 'approve' }\nplaybooks = { mining = 'automatic' }",
             Some(Mode::Approve),
         ),
+        (
+            "Environments have limits, and this one is not named: proposed.",
+            "",
+            "mode = 'automatic'\nenvironments = { staging = 'automatic' }",
+            Some(Mode::Propose),
+        ),
+        ("A limit for all others.", "", "mode = 'automatic'\nenvironments = { '*' = 'approve' }", Some(Mode::Approve)),
         ("Off is off.", "", "mode = 'off'", None),
         ("A dry run lowers.", "", "mode = 'automatic'\ndry-run = true", Some(Mode::Propose)),
         ("A dry run does not raise.", "", "mode = 'off'\ndry-run = true", None),

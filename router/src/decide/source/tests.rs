@@ -80,7 +80,7 @@ fn severity_words_are_translated_or_have_a_default() {
         ("{ at = '/detail/s', words = { BAD = 'high' }, else = 'low' }", r#""s":"BAD""#, "high"),
         ("{ at = '/detail/s', words = { BAD = 'high' }, else = 'low' }", r#""s":"bad""#, "low"),
         ("{ at = '/detail/s', words = { BAD = 'high' }, else = 'low' }", "", "low"),
-        ("{ at = '/detail/s', words = { BAD = 'high' } }", r#""s":"?""#, "medium"),
+        ("{ at = '/detail/s', words = { BAD = 'high' } }", r#""s":"?""#, "high"),
         ("{ at = ['/detail/x', '/detail/s'], words = { 4 = 'high' } }", r#""s":4"#, "high"),
         ("'critical'", "", "critical"),
     ];
@@ -128,7 +128,13 @@ fn what_an_event_leaves_out_falls_back() {
     assert_eq!(finding.revision.to_string(), "2026-01-01T01:00:00Z", "the envelope's time");
     assert_eq!((finding.kind.as_str(), finding.title.as_str()), ("Test", "Test"), "the detail-type");
     assert_eq!((finding.account.as_str(), finding.region.as_str()), ("111122223333", "eu-west-1"));
-    assert_eq!(finding.resources[0].kind, "AwsAccount", "about the account, where nothing is named");
+    let about = |f: &Finding| (f.resources[0].kind.to_string(), f.resources[0].id.clone());
+    assert_eq!(about(&finding), ("Finding".to_owned(), "event".to_owned()), "about itself, where nothing is named");
+    let acts = Source { ignore_unclaimed: true, ..source("", "") };
+    assert_eq!(about(&read(&acts, "", "")), ("AwsAccount".to_owned(), "111122223333".to_owned()), "an act: the account");
+    let parts = source("resources", "{ type = 'Secret', id = '/detail/secret', name = '/detail/n' }");
+    let told = read(&parts, r#""secret":"s-1","n":"payroll""#, "").resources.remove(0);
+    assert_eq!((told.kind.as_ref(), told.id.as_str(), told.name.as_deref()), ("Secret", "s-1", Some("payroll")));
     assert_eq!((finding.first_seen, finding.last_seen, finding.count), (finding.revision, finding.revision, 1));
     assert_eq!((finding.can_resolve, finding.status), (false, Status::Active));
     assert_eq!(read(&plain, "", r#","id":"","time":"soon""#).revision, at(7_200), "the clock, at last");

@@ -80,6 +80,16 @@ impl Text {
         }
     }
 
+    /// Every text that it can be, where it is not the event's own.
+    pub(super) fn words(&self) -> Vec<&str> {
+        match self {
+            Self::Pointer(_) | Self::Join(..) => Vec::new(),
+            Self::Constant(c) => vec![c],
+            Self::First(texts) => texts.iter().flat_map(Self::words).collect(),
+            Self::Words(_, words, otherwise) => words.values().chain(otherwise).map(String::as_str).collect(),
+        }
+    }
+
     pub(super) fn pointers<'s>(&'s self, out: &mut Vec<&'s str>) {
         match self {
             Self::Pointer(p) => out.push(p),
@@ -95,7 +105,7 @@ fn covers(word: &str, told: &str) -> bool {
     word.strip_prefix('*').map_or(word == told, |end| told.ends_with(end))
 }
 
-/// How a producer says how bad it is.
+/// How a producer says how bad it is. A word that nobody mapped is high: rather one card too loud than one unheard.
 #[derive(Clone, Debug)]
 pub(super) enum SeverityRule {
     Always(Severity),
@@ -125,7 +135,7 @@ impl SeverityRule {
             let words = table.need("words", "the producer's words with ours, or `floor` with lower bounds")?;
             let words = words.table()?.entries().into_iter().filter_map(|(k, v)| Some((k, v.parse(str::parse)?)));
             let words = words.collect();
-            let otherwise = table.get("else").and_then(|e| e.parse(str::parse)).unwrap_or(Severity::Medium);
+            let otherwise = table.get("else").and_then(|e| e.parse(str::parse)).unwrap_or(Severity::High);
             Some(Self::Words(at, words, otherwise))
         };
         table.finish();
