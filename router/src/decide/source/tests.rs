@@ -131,7 +131,11 @@ fn what_an_event_leaves_out_falls_back() {
     let about = |f: &Finding| (f.resources[0].kind.to_string(), f.resources[0].id.clone());
     assert_eq!(about(&finding), ("Finding".to_owned(), "event".to_owned()), "about itself, where nothing is named");
     let acts = Source { ignore_unclaimed: true, ..source("", "") };
-    assert_eq!(about(&read(&acts, "", "")), ("AwsAccount".to_owned(), "111122223333".to_owned()), "an act: the account");
+    assert_eq!(
+        about(&read(&acts, "", "")),
+        ("AwsAccount".to_owned(), "111122223333".to_owned()),
+        "an act: the account"
+    );
     let parts = source("resources", "{ type = 'Secret', id = '/detail/secret', name = '/detail/n' }");
     let told = read(&parts, r#""secret":"s-1","n":"payroll""#, "").resources.remove(0);
     assert_eq!((told.kind.as_ref(), told.id.as_str(), told.name.as_deref()), ("Secret", "s-1", Some("payroll")));
