@@ -155,19 +155,24 @@ impl Transcript {
 
     /// The last lines: how much of what.
     pub fn summary(&self, out: &mut dyn Write) -> io::Result<()> {
-        let findings: u64 = self.novelties.values().sum();
-        let kinds: Vec<String> = self.novelties.iter().map(|(novelty, n)| format!("{n} {novelty}")).collect();
         writeln!(
             out,
             "\n{BOLD}{} events{BOLD:#}: {} ignored, {} suppressed, {} refused",
             self.events, self.ignored, self.suppressed, self.refused
         )?;
-        writeln!(out, "{BOLD}{findings} findings{BOLD:#}: {}", kinds.join(", "))?;
-        let runbooks: u64 = self.runbooks.values().sum();
-        let fates: Vec<String> = self.runbooks.iter().map(|(fate, n)| format!("{n} {fate}")).collect();
+        let (findings, kinds) = tally(&self.novelties);
+        writeln!(out, "{BOLD}{findings} findings{BOLD:#}{kinds}")?;
         writeln!(out, "{BOLD}{} messages{BOLD:#} would be sent or edited", self.messages)?;
-        writeln!(out, "{BOLD}{runbooks} runbooks{BOLD:#}: {}", fates.join(", "))
+        let (runbooks, fates) = tally(&self.runbooks);
+        writeln!(out, "{BOLD}{runbooks} runbooks{BOLD:#}{fates}")
     }
+}
+
+/// How many in all, and how many of each kind: `3`, `: 2 new, 1 resolved`.
+fn tally(counts: &BTreeMap<&'static str, u64>) -> (u64, String) {
+    let kinds: Vec<String> = counts.iter().map(|(kind, n)| format!("{n} {kind}")).collect();
+    let kinds = if kinds.is_empty() { String::new() } else { format!(": {}", kinds.join(", ")) };
+    (counts.values().sum(), kinds)
 }
 
 fn clock(at: jiff::Timestamp) -> String {

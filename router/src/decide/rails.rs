@@ -93,7 +93,7 @@ fn mode(case: &Case<'_>) -> Mode {
     let rails = &case.config.remediation;
     let environment = case.config.account(case.claim.owner(case.finding)).and_then(|a| a.environment.as_ref());
     let listed = environment.and_then(|e| rails.environments.get(e)).or_else(|| rails.environments.get("*"));
-    // Where environments have limits, one without is not beyond them.
+    // Where environments have limits, an unlisted one has the strictest that still speaks.
     let otherwise = if rails.environments.is_empty() { Mode::Automatic } else { Mode::Propose };
     let most = listed.copied().unwrap_or(otherwise);
     let mode = rails.playbooks.get(&case.playbook.name).copied().unwrap_or(rails.mode).min(most);
