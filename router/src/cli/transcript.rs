@@ -112,34 +112,34 @@ impl Transcript {
                 writeln!(out, "  {what}{to}")?;
                 let text = performed.message.as_ref().map(findings_formatters::terminal).unwrap_or_default();
                 let lines: Vec<String> = text.lines().map(str::to_owned).collect();
+                // An edit shows only the lines that changed.
+                let mut known = Vec::new();
                 if matches!(n.mode, NotifyMode::Post | NotifyMode::Update) {
-                    let known = self.cards.insert((fingerprint.to_owned(), n.destination.clone()), lines.clone());
-                    let known = known.filter(|_| n.mode == NotifyMode::Update).unwrap_or_default();
-                    for line in lines.iter().filter(|l| !known.contains(l)) {
-                        writeln!(out, "    {DIM}│{DIM:#} {line}")?;
-                    }
-                } else {
-                    for line in &lines {
-                        writeln!(out, "    {DIM}│{DIM:#} {line}")?;
-                    }
+                    let before = self.cards.insert((fingerprint.to_owned(), n.destination.clone()), lines.clone());
+                    known = before.filter(|_| n.mode == NotifyMode::Update).unwrap_or_default();
+                }
+                for line in lines.iter().filter(|l| !known.contains(l)) {
+                    writeln!(out, "    {DIM}│{DIM:#} {line}")?;
                 }
             }
             Action::Remediate(r) => {
-                let fate = if r.stopped.is_some() { "stopped" } else { r.mode.as_str() };
-                *self.runbooks.entry(fate).or_default() += 1;
-                let how = match (&r.stopped, r.mode) {
-                    (Some(stop), _) => format!("stopped by the rail {:?}: {}", stop.rail, clean(&stop.reason)),
-                    (None, Mode::Automatic) => "start".to_owned(),
-                    (None, Mode::Approve) => "start after approval".to_owned(),
-                    (None, Mode::Propose | Mode::Off) => "propose".to_owned(),
+                let fate = match (&r.stopped, r.mode) {
+                    (Some(_), _) => "stopped",
+                    (None, Mode::Automatic) => "would be started",
+                    (None, Mode::Approve) => "would be started after approval",
+                    (None, Mode::Propose | Mode::Off) => "proposed",
                 };
+                *self.runbooks.entry(fate).or_default() += 1;
+                let why =
+                    r.stopped.as_ref().map(|stop| format!(" by the rail {:?}: {}", stop.rail, clean(&stop.reason)));
                 writeln!(
                     out,
-                    "  runbook {BOLD}{}{BOLD:#} in {}/{} ({}): {how}",
+                    "  runbook {BOLD}{}{BOLD:#} in {}/{} ({}): {fate}{}",
                     r.runbook,
                     clean(&r.account),
                     clean(&r.region),
-                    r.effect.as_str()
+                    r.effect.as_str(),
+                    why.unwrap_or_default()
                 )?;
                 for (name, values) in &r.parameters {
                     writeln!(out, "    {DIM}│{DIM:#} {name} = {}", clean(&values.join(", ")))?;
