@@ -96,6 +96,11 @@ severity = { at = "/detail/level", words = { bad = "high" } }
     let finding = &lines[0]["finding"];
     assert_eq!((&finding["type"], &finding["reporter"]), (&"Open:Door".into(), &"scanner".into()), "{finding:?}");
     assert_eq!(lines[0]["verdict"]["playbook"], "catch-all");
+    // A reporter that the event names can be any.
+    let named = source.replace("\"scanner\"", "\"/detail/product\"");
+    let route = "sources = [\"my-sources\"]\n[[route]]\nreporter = [\"acme\"]\nto = \"slack:#a\"\n";
+    home().file("my-sources/scanner.toml", named).file("findings-router.toml", route).run(&["check"]).ended(0);
+    home().file("my-sources/scanner.toml", source).file("findings-router.toml", route).run(&["check"]).ended(1);
 }
 
 #[test]
@@ -126,6 +131,11 @@ fn broken_files_are_explained() {
                 + "[[remediate]]\nrunbook = \"My-Runbook\"\nwith.Id = { from = \"resource.nme\", pattern = \"[\" }\neffect = \"nuclear\"\n",
         ),
         (
+            "broken-playbook-twice",
+            "my/broken.toml",
+            good.clone() + &"[[remediate]]\nrunbook = \"My-Runbook\"\neffect = \"harmless\"\n".repeat(2),
+        ),
+        (
             "broken-template-field",
             "my-templates/slack/card.json",
             "{ \"text\": \"{{ title }}\",\n  \"blocks\": [\n    { \"type\": \"section\", \"text\": { \"type\": \"mrkdwn\", \"text\": \"{{ resource.nmae }}\" } }\n  ] }"
@@ -141,7 +151,7 @@ fn broken_files_are_explained() {
             "my-templates/slack/card.json",
             "{ \"text\": \"{{ title | safe }}\",\n  \"blocks\": [] }".to_owned(),
         ),
-        ("broken-source", "my-sources/mine.toml", "[when]\nsource = \"mine\"\n[finding]\nid = \"detail/id\"\nkolour = \"/x\"\n".to_owned()),
+        ("broken-source", "my-sources/mine.toml", "[when]\nsource = \"mine\"\n[finding]\nid = \"detail/id\"\ntype = []\neach = \"detail/list\"\nkolour = \"/x\"\n".to_owned()),
     ];
     for (name, file, text) in rows {
         let home = home().file(file, text);

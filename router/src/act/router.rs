@@ -227,16 +227,26 @@ impl<L: Ledger, M: Messenger, R: Remediator> Router<'_, L, M, R> {
             entry.version += 1;
             entry.owed.pop();
         }
+        let nothing_owed = owed.is_empty();
         let counted = tallies.clone();
         let story = Story { before: before.as_ref(), novelty, now };
         let performed = self.perform(owed, &mut entry, &mut tallies, &story, &mut mistakes).await;
         record(&mut entry, envelope, finding, claim, &story, &performed, done);
         self.name_storms(&counted, &tallies).await?;
-        let entry = self.settle(entry, finding).await?;
+        let entry = if nothing_owed {
+            // Nothing was claimed: what the finding says is not known yet to whoever wrote in between.
+            if self.ledger.put_entry(&entry).await? == Put::Conflict {
+                return Ok(None);
+            }
+            entry
+        } else {
+            self.settle(entry, finding).await?
+        };
         Ok(Some(Decided { novelty, actions: performed, entries: (before, Some(entry)), mistakes }))
     }
 
-    /// Writes what became of a plan. What somebody else wrote meanwhile is kept: only what we did is put into it.
+    /// Writes what became of a plan that was claimed. What somebody else wrote meanwhile is kept: only what we did is put
+    /// into it.
     async fn settle(&self, ours: Entry, finding: &Finding) -> Result<Entry, Trouble> {
         let mut entry = ours.clone();
         for _ in 0..CONFLICTS_MAX {

@@ -219,7 +219,7 @@ impl Config {
             root.get("adjust").map(|a| a.list()).unwrap_or_default().iter().filter_map(read_adjust).collect();
         if let Some(table) = root.get("storm").and_then(|s| s.table()) {
             set(&mut config.storm.cards, table.get("cards").and_then(|c| c.whole(1, 100)));
-            set(&mut config.storm.window, table.get("window").and_then(|w| w.parse(time::parse_duration)));
+            set(&mut config.storm.window, table.get("window").and_then(|w| w.parse(some_time)));
             table.finish();
         }
         if let Some(table) = root.get("remediation").and_then(|r| r.table()) {
@@ -328,8 +328,19 @@ fn set<T>(slot: &mut T, value: Option<T>) {
     }
 }
 
+/// Twelve digits.
+fn is_account(id: &str) -> bool {
+    id.len() == 12 && id.bytes().all(|b| b.is_ascii_digit())
+}
+
+/// A list of account ids; a misspelt one would be a rail that is not there.
+fn accounts(item: Option<Item<'_>>) -> Vec<String> {
+    let read = |id: &str| is_account(id).then(|| id.to_owned()).ok_or_else(|| format!("{id:?} is not twelve digits"));
+    item.map(|i| i.list().iter().filter_map(|id| id.parse(read)).collect()).unwrap_or_default()
+}
+
 fn read_account(id: &str, item: &Item<'_>) -> Option<Account> {
-    if id.len() != 12 || !id.bytes().all(|b| b.is_ascii_digit()) {
+    if !is_account(id) {
         item.fail("is not an account id", "twelve digits in quotes: [accounts.\"012345678901\"]");
     }
     let table = item.table()?;
@@ -346,7 +357,7 @@ fn read_route(item: &Item<'_>) -> Option<Route> {
     let route = Route {
         severity: table.get("severity").and_then(|s| s.parse(str::parse)),
         reporter: texts("reporter"),
-        account: texts("account"),
+        account: accounts(table.get("account")),
         environment: texts("environment"),
         owner: texts("owner"),
         playbook: texts("playbook"),
@@ -367,7 +378,8 @@ fn destination(text: &str) -> Result<String, String> {
 
 /// A channel's id, or `#` and its name: no capitals, spaces or punctuation, at most 80 characters.
 fn is_channel(text: &str) -> bool {
-    let id = |t: &str| t.starts_with(['C', 'G', 'D']) && t.len() >= 9 && t.bytes().all(|b| b.is_ascii_alphanumeric());
+    let of_id = |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit();
+    let id = |t: &str| t.starts_with(['C', 'G', 'D']) && t.len() >= 9 && t.bytes().all(of_id);
     let name = |c: char| !c.is_uppercase() && (c.is_alphanumeric() || c == '-' || c == '_');
     text.strip_prefix('#').map_or_else(|| id(text), |n| (1..=80).contains(&n.chars().count()) && n.chars().all(name))
 }
@@ -404,6 +416,14 @@ fn day_or_instant(text: &str) -> Result<Timestamp, String> {
     text.parse().map_err(|_| help())
 }
 
+/// A window of no time would count nothing: a limit that is not there.
+fn some_time(text: &str) -> Result<SignedDuration, String> {
+    match time::parse_duration(text)? {
+        none if none.is_zero() => Err(format!("{text:?} is no time at all; write for example \"10m\"")),
+        span => Ok(span),
+    }
+}
+
 fn protected_id(text: &str) -> Result<String, String> {
     let good = !text.is_empty() && !text.contains(char::is_whitespace) && !text.contains("://");
     if good {
@@ -424,7 +444,7 @@ fn read_remediation(table: Table<'_>) -> Remediation {
     set(&mut r.dry_run, table.get("dry-run").and_then(|d| d.truth()));
     set(&mut r.kill_switch, table.get("kill-switch").and_then(|k| k.truth()));
     let texts = |key| table.get(key).map(|t| t.texts());
-    set(&mut r.accounts, texts("accounts"));
+    r.accounts = accounts(table.get("accounts"));
     (r.regions, r.runbooks) = (texts("regions"), texts("runbooks"));
     let protected = table.get("protected").map(|t| t.list()).unwrap_or_default();
     r.protected = protected.iter().filter_map(|p| p.parse(protected_id)).collect();
@@ -436,7 +456,7 @@ fn read_remediation(table: Table<'_>) -> Remediation {
     set(&mut r.cooldown, table.get("cooldown").and_then(|c| c.parse(time::parse_duration)));
     if let Some(budget) = table.get("budget").and_then(|b| b.table()) {
         set(&mut r.budget, budget.need("starts", "how many at most, for example 5").and_then(|s| s.whole(0, 1_000)));
-        set(&mut r.budget_within, budget.get("within").and_then(|w| w.parse(time::parse_duration)));
+        set(&mut r.budget_within, budget.get("within").and_then(|w| w.parse(some_time)));
         budget.finish();
     }
     table.finish();

@@ -45,7 +45,7 @@ pub fn advance(
         note_actor(&mut entry, finding);
     }
     let novelty = match (finding.status, entry.state) {
-        (Status::Resolved, State::Open) if all_resolved(&entry) => {
+        (Status::Resolved, State::Open) if all_resolved(&entry) && !acted_since(&entry, finding) => {
             (entry.state, entry.closed_at) = (State::Closed, Some(now));
             Novelty::Resolved
         }
@@ -129,7 +129,7 @@ fn take_report(entry: &mut Entry, finding: &Finding) {
             sent: finding.sent,
             status: finding.status,
             can_resolve: finding.can_resolve,
-            count: finding.count,
+            count: if finding.status == Status::Active { finding.count } else { 0 },
             link: finding.link.clone(),
             seen: if acts { vec![finding.id.clone()] } else { Vec::new() },
         });
@@ -176,10 +176,14 @@ fn all_resolved(entry: &Entry) -> bool {
     !entry.overflow && entry.reports.iter().filter(|r| r.can_resolve).all(|r| r.status == Status::Resolved)
 }
 
-/// Acts have no end: an episode of acts alone closes by itself when none came for the playbook's memory.
+/// A verdict that is older than an act says nothing about what the act did.
+fn acted_since(entry: &Entry, finding: &Finding) -> bool {
+    entry.reports.iter().any(|r| !r.can_resolve && r.count > 0 && r.revision > finding.revision)
+}
+
+/// Acts have no end: an episode that only acts keep open closes by itself when none came for the playbook's memory.
 fn close_if_forgotten(entry: &mut Entry, finding: &Finding, memory: SignedDuration) {
-    let acts_only = entry.reports.iter().all(|r| !r.can_resolve);
-    if entry.state == State::Open && acts_only && finding.last_seen.duration_since(entry.last_seen) > memory {
+    if entry.state == State::Open && all_resolved(entry) && finding.last_seen.duration_since(entry.last_seen) > memory {
         (entry.state, entry.closed_at) = (State::Closed, Some(entry.last_seen));
     }
 }

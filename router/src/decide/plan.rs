@@ -80,8 +80,8 @@ fn opens(novelty: Novelty) -> bool {
 /// What is owed. The entry is the one after [`super::novelty::advance`]; its offers are filled in.
 pub fn plan(facts: &Facts<'_>, entry: &mut Entry, tallies: &mut Tallies) -> Vec<Action> {
     let mut actions = Vec::new();
-    for destination in facts.destinations() {
-        notify(facts, entry, tallies, destination, &mut actions);
+    for destination in audience(facts, entry) {
+        notify(facts, entry, tallies, &destination, &mut actions);
     }
     // Where a retry comes after the problem is over, nothing is left to mend.
     if opens(facts.novelty) && entry.state == State::Open {
@@ -108,6 +108,19 @@ pub fn plan(facts: &Facts<'_>, entry: &mut Entry, tallies: &mut Tallies) -> Vec<
         actions.extend(passed.into_iter().map(Action::Remediate));
     }
     actions
+}
+
+/// Who hears of it: wherever a card is, it is kept true, even where routes (or the severity) have changed since.
+fn audience(facts: &Facts<'_>, entry: &Entry) -> Vec<String> {
+    let told = entry.cards.iter().map(|c| c.destination.clone());
+    let routed = facts.destinations().into_iter().map(str::to_owned);
+    let mut all: Vec<String> = match facts.novelty {
+        novelty if opens(novelty) => return routed.collect(),
+        Novelty::Escalated | Novelty::Reminder => routed.collect(),
+        _ => Vec::new(),
+    };
+    all.extend(told.filter(|t| !all.contains(t)).collect::<Vec<_>>());
+    all
 }
 
 fn notify(facts: &Facts<'_>, entry: &Entry, tallies: &mut Tallies, destination: &str, actions: &mut Vec<Action>) {

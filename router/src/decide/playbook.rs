@@ -177,7 +177,16 @@ impl Playbook {
             })
             .unwrap_or_default();
         let remediate = root.get("remediate").map(|r| r.list()).unwrap_or_default();
-        let remediate = remediate.iter().filter_map(|r| Remediate::read(r.table()?)).collect();
+        let mut read: Vec<Remediate> = Vec::new();
+        for item in &remediate {
+            let Some(r) = item.table().and_then(Remediate::read) else { continue };
+            // A start is known by its runbook: of two, one would be taken for the other's retry.
+            if read.iter().any(|known| known.runbook == r.runbook) {
+                item.fail(format!("{} is named twice", r.runbook), "one remediation per runbook and playbook");
+            }
+            read.push(r);
+        }
+        let remediate = read;
         root.finish();
         let problems = doc.problems();
         let summary = match summary {
@@ -380,7 +389,8 @@ fn anchored(text: &str) -> Result<Regex, String> {
     Regex::new(&format!("^(?:{text})$")).map_err(|e| format!("not a regular expression: {e}"))
 }
 
-fn pointer(item: &Item<'_>) -> Option<String> {
+/// A JSON Pointer into the event.
+pub(super) fn pointer(item: &Item<'_>) -> Option<String> {
     item.parse(|text| {
         if text.starts_with('/') {
             Ok(text.to_owned())

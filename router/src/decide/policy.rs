@@ -327,7 +327,7 @@ fn misspelt(config: &Config, sources: &[Source], playbooks: &[Playbook]) -> Vec<
             .filter(|n| !runs(n))
             .map(|n| ("remediation.runbooks", "runbook of any playbook", n)),
     );
-    let reports = |name: &str| sources.iter().any(|s| s.reporters().contains(&name));
+    let reports = |name: &str| sources.iter().any(|s| s.reports(name));
     let reporters = config.routes.iter().flat_map(|r| &r.reporter).filter(|n| !reports(n));
     let wrong = wrong.chain(reporters.map(|n| ("route.reporter", "reporter of any source", n)));
     wrong

@@ -8,6 +8,7 @@ mod tests;
 use super::{
     config::{Config, Remediation},
     playbook::{self, Playbook, VALUE_MAX, Value},
+    source::UNKNOWN,
 };
 use crate::values::{
     action::{Effect, Mode, Remediate, Stop},
@@ -136,6 +137,9 @@ fn stop(
     if !rails.accounts.iter().any(|a| a == owner) {
         return no("accounts", format!("account {owner} is not in remediation.accounts"));
     }
+    if finding.region == UNKNOWN {
+        return no("regions", "the event does not tell its Region".to_owned());
+    }
     if rails.regions.as_ref().is_some_and(|allowed| !allowed.contains(&finding.region)) {
         return no("regions", format!("{} is not in remediation.regions", finding.region));
     }
@@ -205,12 +209,21 @@ fn protected<'r>(rails: &'r Remediation, about: &Resource, bound: &BTreeMap<Stri
     by_id.or(by_tag).map(String::as_str)
 }
 
-/// Whether a pattern means this id, in any case of letters. Few events tell ARNs, so an ARN pattern also covers every id
-/// that its last part covers: rather one resource too many is protected.
+/// Whether a pattern means this id, in any case of letters. Few events tell ARNs, and ids may be paths or ARNs: any end of
+/// an ARN pattern covers any end of an id, an end beginning after `:` or `/`. Rather one resource too many is protected.
 fn covers(pattern: &str, id: &str) -> bool {
     let (pattern, id) = (pattern.to_lowercase(), id.to_lowercase());
-    let last = pattern.strip_prefix("arn:").and_then(|arn| arn.rsplit([':', '/']).next());
-    like(&pattern, &id) || last.is_some_and(|last| !id.starts_with("arn:") && like(last, &id))
+    let is_arn = |text: &str| text.starts_with("arn:");
+    if is_arn(&pattern) && is_arn(&id) {
+        return like(&pattern, &id);
+    }
+    ends(&pattern).filter(|end| is_arn(&pattern) || *end == pattern).any(|end| ends(&id).any(|id| like(end, id)))
+}
+
+/// A text, and what of it comes after each `:` and `/`.
+fn ends(text: &str) -> impl Iterator<Item = &str> {
+    let after = text.match_indices([':', '/']).map(|(at, _)| &text[at + 1..]);
+    std::iter::once(text).chain(after).filter(|end| !end.is_empty())
 }
 
 /// `*` stands for anything.

@@ -223,10 +223,12 @@ pub fn view(
     }
 }
 
-/// Each reporter once: over when all that it reports is over.
+/// Each reporter of this episode once, and whoever closed it: over when all that it reports is over.
 fn reporters(entry: &Entry) -> Vec<ReporterView> {
     let mut list: Vec<ReporterView> = Vec::new();
-    for report in entry.reports.iter().filter(|r| r.count > 0) {
+    let resolved = entry.reports.iter().filter(|r| r.status == Status::Resolved && entry.state == State::Closed);
+    let closed_by = resolved.map(|r| r.revision).max();
+    for report in entry.reports.iter().filter(|r| r.count > 0 || Some(r.revision) == closed_by) {
         let resolved = report.status == Status::Resolved;
         match list.iter_mut().find(|r| r.name == report.reporter) {
             Some(known) => known.resolved &= resolved,

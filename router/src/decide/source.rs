@@ -11,6 +11,7 @@ use super::{
     carrier::Envelope,
     identity::{self, Place},
     pattern::Pattern,
+    playbook::pointer,
     written::{Item, Problem, Written},
 };
 use crate::values::{
@@ -27,7 +28,7 @@ pub const FINDINGS_MAX: usize = 1_000;
 /// Texts of a finding are cut here; Slack shows far less.
 const TEXT_MAX: usize = 4_000;
 /// Stands for an account or Region that no part of an event names: nothing is ever remediated there.
-const UNKNOWN: &str = "unknown";
+pub(super) const UNKNOWN: &str = "unknown";
 /// Signals of an attack sequence kept; a card shows fewer.
 const SIGNALS_MAX: usize = 50;
 /// The name of a signal is cut here.
@@ -100,9 +101,9 @@ impl Resources {
                 .map(|id| Resource {
                     kind: kind.get(tree).unwrap_or_else(|| "Other".to_owned()).into(),
                     id: cut(&id, ID_MAX).to_owned(),
-                    arn: id.starts_with("arn:").then_some(id),
                     name: name.as_ref().and_then(|n| n.get(tree)),
-                    account: None,
+                    account: identity::owner_of(&id).filter(|o| *o != place.account).map(str::to_owned),
+                    arn: id.starts_with("arn:").then_some(id),
                     tags: Vec::new(),
                 })
                 .into_iter()
@@ -155,7 +156,7 @@ impl Source {
                 table.finish();
                 when
             };
-            let each = finding.get("each").and_then(|e| e.text().map(str::to_owned));
+            let each = finding.get("each").and_then(|e| pointer(&e));
             let (id, revision, kind, title) = (need("id"), need("revision"), need("type"), need("title"));
             let severity = finding
                 .need("severity", "a word, or { at, floor } or { at, words }")
@@ -168,7 +169,7 @@ impl Source {
             let resources = finding.get("resources").and_then(|r| Resources::read(&r));
             let actor = finding.get("actor").and_then(|a| reader(&a, |n| identity::actor(n).is_some()));
             let signals = finding.get("signals").and_then(|s| s.table()).and_then(|table| {
-                let text = |key| table.need(key, "a JSON Pointer").and_then(|p| p.text().map(str::to_owned));
+                let text = |key| table.need(key, "a JSON Pointer").and_then(|p| pointer(&p));
                 let signals = (text("each"), text("name"), text("at"));
                 table.finish();
                 Some(Signals { each: signals.0?, name: signals.1?, at: signals.2? })
@@ -215,8 +216,9 @@ impl Source {
         for text in [&self.reporter, &self.id, &self.revision, &self.kind, &self.title, &self.account, &self.region] {
             text.pointers(&mut pointers);
         }
-        for text in
-            [&self.description, &self.first_seen, &self.last_seen, &self.count, &self.link].into_iter().flatten()
+        for text in [&self.problem, &self.description, &self.first_seen, &self.last_seen, &self.count, &self.link]
+            .into_iter()
+            .flatten()
         {
             text.pointers(&mut pointers);
         }
@@ -251,9 +253,9 @@ impl Source {
         }
     }
 
-    /// Every reporter that it can name.
-    pub fn reporters(&self) -> Vec<&str> {
-        self.reporter.words()
+    /// Whether it can name this reporter.
+    pub fn reports(&self, name: &str) -> bool {
+        self.reporter.may_be(name) || self.name == name
     }
 
     /// Every pointer with the key it stands under, for the check that each resolves in some fixture.
@@ -280,7 +282,9 @@ impl Source {
         let told = instant(&self.revision).unwrap_or(sent);
         let last_seen = self.last_seen.as_ref().and_then(instant).unwrap_or(told);
         let first_seen = self.first_seen.as_ref().and_then(instant).unwrap_or(last_seen).min(last_seen);
-        let id = self.id.get(tree).or_else(|| Some(envelope.id.to_string()).filter(|id| !id.is_empty()));
+        // The envelope's id is not an element's.
+        let of_event = || Some(envelope.id.to_string()).filter(|id| self.each.is_none() && !id.is_empty());
+        let id = self.id.get(tree).or_else(of_event);
         let place = Place { account: &account, region: &region };
         let mut resources = self.resources.get(tree, &place);
         // What names no resource is about itself, or two problems would be one; an act is about the account.

@@ -176,8 +176,10 @@ pub struct Owed {
     pub reporter: String,
     /// … its finding id …
     pub id: String,
-    /// … and revision.
+    /// … its revision …
     pub revision: Timestamp,
+    /// … and what it said: a finding closed by hand keeps its revision.
+    pub status: Status,
     /// What was new about it.
     pub novelty: Novelty,
     /// The actions of its plan that are done, by key.
@@ -187,12 +189,16 @@ pub struct Owed {
 impl Owed {
     /// What an occurrence owes, and what of it is done.
     pub fn of(finding: &Finding, novelty: Novelty, done: Vec<String>) -> Self {
-        Self { reporter: finding.reporter.clone(), id: finding.id.clone(), revision: finding.revision, novelty, done }
+        let Finding { reporter, id, revision, status, .. } = finding.clone();
+        Self { reporter, id, revision, status, novelty, done }
     }
 
     /// Whether it is this occurrence that owes it.
     pub fn is_of(&self, finding: &Finding) -> bool {
-        self.reporter == finding.reporter && self.id == finding.id && self.revision == finding.revision
+        self.reporter == finding.reporter
+            && self.id == finding.id
+            && self.revision == finding.revision
+            && self.status == finding.status
     }
 }
 

@@ -7,6 +7,7 @@ use crate::{
         policy::{PolicyFile, UserFiles},
     },
     testing::at,
+    values::finding::Status,
 };
 use findings_formatters::Message;
 use std::sync::{LazyLock, Mutex};
@@ -183,12 +184,24 @@ fn event(instance: u32, second: i64, severity: &str, archived: bool) -> String {
     )
 }
 
-fn deliver(policy: &Policy, world: &World, text: &str, now: i64) -> Told {
-    let router =
-        Router { policy, formatter: &FORMATTER, texts: &TEXTS, ledger: world, messenger: world, remediator: world };
+/// One event through a router with these ends.
+async fn handle<L: Ledger, M: Messenger>(
+    policy: &Policy,
+    (ledger, messenger, remediator): (L, M, &World),
+    text: &str,
+    now: i64,
+) -> Handled {
+    let router = Router { policy, formatter: &FORMATTER, texts: &TEXTS, ledger, messenger, remediator };
     let Opened::Event(envelope) = open(text, policy.fields()) else { panic!("{text}") };
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    runtime.block_on(router.handle(envelope, at(now))).findings.remove(0)
+    router.handle(envelope, at(now)).await
+}
+
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
+}
+
+fn deliver(policy: &Policy, world: &World, text: &str, now: i64) -> Told {
+    block_on(handle(policy, (world, world, world), text, now)).findings.remove(0)
 }
 
 /// A queue: each message is delivered, and again until it is acknowledged.
@@ -403,12 +416,7 @@ fn somebody_who_always_writes_first_makes_it_retry() {
     }
     let (policy, world) = (policy(), World::default());
     let ledger = Busy(MemoryLedger::default());
-    let router =
-        Router { policy: &policy, formatter: &FORMATTER, texts: &TEXTS, ledger, messenger: &world, remediator: &world };
-    let text = event(1, 0, "5", false);
-    let Opened::Event(envelope) = open(&text, policy.fields()) else { panic!() };
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let told = runtime.block_on(router.handle(envelope, at(0)));
+    let told = block_on(handle(&policy, (ledger, &world, &world), &event(1, 0, "5", false), 0));
     assert_eq!(told.disposition(), Disposition::Retry(RETRY_AFTER));
     assert_eq!(told.findings[0].error.as_deref(), Some("ledger: changed by somebody else 5 times in a row"));
     assert_eq!((world.executions(), world.sent().len()), (0, 0), "whoever loses the race has done nothing");
@@ -460,18 +468,7 @@ fn the_longest_wait_counts() {
         }
     }
     let (policy, world) = (policy(), World::default());
-    let router = Router {
-        policy: &policy,
-        formatter: &FORMATTER,
-        texts: &TEXTS,
-        ledger: &world,
-        messenger: Busy,
-        remediator: &world,
-    };
-    let text = event(1, 0, "5", false);
-    let Opened::Event(envelope) = open(&text, policy.fields()) else { panic!() };
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let handled = runtime.block_on(router.handle(envelope, at(0)));
+    let handled = block_on(handle(&policy, (&world, Busy, &world), &event(1, 0, "5", false), 0));
     assert_eq!(handled.disposition(), Disposition::Retry(SignedDuration::from_secs(60)));
 }
 
@@ -514,17 +511,8 @@ fn what_another_consumer_writes_meanwhile_is_kept() {
         async fn send(&self, notify: &Notify, message: &Message) -> Outcome {
             let next = self.next.lock().unwrap().take();
             if let Some(text) = next {
-                let (policy, world) = (self.policy, self.world);
-                let other = Router {
-                    policy,
-                    formatter: &FORMATTER,
-                    texts: &TEXTS,
-                    ledger: world,
-                    messenger: world,
-                    remediator: world,
-                };
-                let Opened::Event(envelope) = open(&text, policy.fields()) else { panic!() };
-                let told = Box::pin(other.handle(envelope, at(10))).await;
+                let world = self.world;
+                let told = Box::pin(handle(self.policy, (world, world, world), &text, 10)).await;
                 assert_eq!(told.findings[0].novelty, Some(Novelty::Duplicate), "the first is already known");
             }
             self.world.send(notify, message).await
@@ -532,15 +520,53 @@ fn what_another_consumer_writes_meanwhile_is_kept() {
     }
     let (policy, world) = (policy(), World::default());
     let messenger = Meanwhile { world: &world, policy: &policy, next: Mutex::new(Some(event(1, 10, "5", false))) };
-    let router =
-        Router { policy: &policy, formatter: &FORMATTER, texts: &TEXTS, ledger: &world, messenger, remediator: &world };
-    let text = event(1, 0, "5", false);
-    let Opened::Event(envelope) = open(&text, policy.fields()) else { panic!() };
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let told = runtime.block_on(router.handle(envelope, at(0)));
+    let told = block_on(handle(&policy, (&world, messenger, &world), &event(1, 0, "5", false), 0));
     assert_eq!(told.disposition(), Disposition::Ack);
     assert_eq!(world.sent(), ["post #security Card", "post #soc Card"]);
     let entry = told.findings[0].entries.1.as_ref().unwrap();
     assert_eq!((entry.reports[0].revision, entry.reports[0].count), (at(10), 2), "the other's occurrence is counted");
     assert_eq!((entry.cards.len(), entry.history.len(), entry.owed.len()), (2, 2, 0), "and our cards are known");
+}
+
+#[test]
+fn what_is_lost_to_another_consumer_is_decided_again() {
+    /// Between reading and writing, another consumer takes an occurrence of the same problem.
+    struct Raced<'w> {
+        world: &'w World,
+        policy: &'w Policy,
+        first: Mutex<Option<String>>,
+    }
+    impl Ledger for Raced<'_> {
+        async fn entry(&self, fingerprint: &str) -> Result<Option<Entry>, Trouble> {
+            let read = self.world.ledger.entry(fingerprint).await;
+            let first = self.first.lock().unwrap().take();
+            if let Some(text) = first {
+                let world = self.world;
+                Box::pin(handle(self.policy, (world, world, world), &text, 20)).await;
+            }
+            read
+        }
+        async fn put_entry(&self, entry: &Entry) -> Result<Put, Trouble> {
+            self.world.ledger.put_entry(entry).await
+        }
+        async fn tally(&self, key: &str) -> Result<Tally, Trouble> {
+            self.world.ledger.tally(key).await
+        }
+        async fn put_tally(&self, tally: &Tally) -> Result<Put, Trouble> {
+            self.world.ledger.put_tally(tally).await
+        }
+    }
+    let (policy, world) = (policy(), World::default());
+    // Two findings on one instance; no edit is due yet, so nothing is owed for the second one's end.
+    let second = |seconds, over| event(7, seconds, "8", over).replace("arn:7", "arn:8");
+    deliver(&policy, &world, &event(7, 0, "8", false), 0);
+    deliver(&policy, &world, &second(10, false), 10);
+    let ledger = Raced { world: &world, policy: &policy, first: Mutex::new(Some(event(7, 20, "8", false))) };
+    let told = block_on(handle(&policy, (ledger, &world, &world), &second(20, true), 20));
+    assert_eq!(told.disposition(), Disposition::Ack);
+    let entry = told.findings[0].entries.1.as_ref().unwrap();
+    let said: Vec<_> = entry.reports.iter().map(|r| (r.revision, r.status)).collect();
+    assert_eq!(said, [(at(20), Status::Active), (at(20), Status::Resolved)], "what both said is known");
+    let last = deliver(&policy, &world, &event(7, 200, "8", true), 200);
+    assert_eq!(last.novelty, Some(Novelty::Resolved));
 }

@@ -89,6 +89,13 @@ fn every_mistake_has_its_message() {
         ("An account id with a letter.", "[accounts.a12345678901]\nname = 'x'\nstage = 'y'\n".to_owned()),
         ("A route to nowhere, not on purpose.", "[[route]]\nseverity = 'high'\n".to_owned()),
         ("A channel without its messenger.", "[[route]]\nto = '#security'\n".to_owned()),
+        ("A channel's id in small letters.", "[[route]]\nto = 'slack:Community'\n".to_owned()),
+        ("An account that is none.", "[[route]]\nto = 'slack:#a'\naccount = ['11112222333']\n".to_owned()),
+        (
+            "Limits over no time.",
+            "storm = { window = '0s' }\n[remediation]\nbudget = { starts = 1, within = '0m' }\naccounts = ['1']\n"
+                .to_owned(),
+        ),
         ("No channel.", "[[route]]\nto = 'slack:#'\n".to_owned()),
         (
             "A route's pattern, on its own line.",

@@ -21,6 +21,11 @@ use crate::values::{
 };
 pub use link::console_link;
 
+/// The account whose resource an ARN names, where it tells one.
+pub fn owner_of(id: &str) -> Option<&str> {
+    arn::Arn::parse(id)?.owner()
+}
+
 /// Where the finding is: what an ARN tells beyond it is worth saying.
 #[derive(Clone, Copy, Debug)]
 pub struct Place<'a> {

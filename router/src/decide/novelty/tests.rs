@@ -225,6 +225,18 @@ fn acts_have_no_end() {
              11m@5m trail/2 act high => duplicate",
         ),
         (
+            "A verdict older than the act says nothing about it; a newer one does.",
+            "10m trail/1 act high => new
+             11m@9m config/a resolved high => duplicate
+             12m config/a resolved high => resolved",
+        ),
+        (
+            "An episode that only acts keep open is forgotten too, though others were heard.",
+            "10m trail/1 act high => new
+             11m@9m config/a resolved high => duplicate
+             87001 trail/2 act high => new",
+        ),
+        (
             "The episode closes by itself after the memory; the next act is new.",
             "0 trail/1 act high => new
              86401 trail/2 act high => new",
@@ -428,6 +440,7 @@ fn what_is_owed_comes_again_with_its_novelty() {
         reporter: finding.reporter.clone(),
         id: finding.id.clone(),
         revision: finding.revision,
+        status: finding.status,
         novelty,
         done: Vec::new(),
     };
@@ -438,6 +451,7 @@ fn what_is_owed_comes_again_with_its_novelty() {
     };
     let rows = [
         ("The same occurrence.", "2m@1m gd/a active high", Novelty::Escalated),
+        ("The same revision, closed by hand, is another.", "2m@1m gd/a resolved high", Novelty::Resolved),
         ("Another revision is another occurrence.", "2m gd/a active high", Novelty::Duplicate),
         ("An older revision.", "2m@0 gd/a active high", Novelty::Stale),
         ("Another id.", "2m@1m gd/b active high", Novelty::Duplicate),

@@ -148,6 +148,20 @@ fn each_destination_has_cards_of_its_own() {
         let actions = run(&config, &mut entry, &mut Tallies::new(), &finding, &claim(&finding), novelty, 3_600);
         assert_eq!(told(&actions), expected, "{novelty}");
     }
+    // Where the routes (or the severity) have changed since: wherever a card is, it is kept true.
+    let elsewhere = crate::testing::config("[[route]]\nto = 'slack:#new'\n");
+    let rows = [
+        (Novelty::Duplicate, "update Card@1"),
+        (Novelty::Resolved, "update Card@1, thread Resolved@1"),
+        (Novelty::Reminder, "slack:#new post Card, broadcast Reminder@1"),
+        (Novelty::Escalated, "slack:#new post Card, update Card@1, broadcast Escalated@1"),
+        (Novelty::New, "slack:#new post Card"),
+    ];
+    for (novelty, expected) in rows {
+        let mut entry = Entry { cards: vec![card(A, "1", false)], ..blank() };
+        let actions = run(&elsewhere, &mut entry, &mut Tallies::new(), &finding, &claim(&finding), novelty, 3_600);
+        assert_eq!(told(&actions), expected, "{novelty}, routed elsewhere");
+    }
     let nowhere = crate::testing::config("[[route]]\nto = []\n");
     let mut entry = blank();
     let actions = run(&nowhere, &mut entry, &mut Tallies::new(), &finding, &claim(&finding), Novelty::New, 0);

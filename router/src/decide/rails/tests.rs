@@ -128,6 +128,15 @@ fn each_rail_stops_and_names_itself() {
         || about(|r| r.arn = Some("arn:aws:ec2:us-east-1:111122223333:instance/i-0123456789abcdef0".to_owned())),
         Some(("regions", "the finding is from eu-west-1, the resource in us-east-1")),
     );
+    check(
+        "A Region that nobody tells.",
+        || {
+            let mut t = about(|r| r.arn = None);
+            t.finding.region = "unknown".to_owned();
+            t
+        },
+        Some(("regions", "the event does not tell its Region")),
+    );
     check("This Region among others.", || rails("regions = ['us-east-1', 'eu-west-1']"), None);
     check(
         "Another runbook.",
@@ -182,7 +191,9 @@ fn each_rail_stops_and_names_itself() {
 
 #[test]
 fn protected_resources_are_never_touched() {
-    let by = |reason| Some(("protected", reason));
+    fn by(reason: &str) -> Option<(&str, &str)> {
+        Some(("protected", reason))
+    }
     check(
         "By id.",
         || rails("protected = ['i-0123456789abcdef0']"),
@@ -202,6 +213,24 @@ fn protected_resources_are_never_touched() {
         by("i-0123456789abcdef0 is protected by arn:aws:ec2:*:*:instance/I-0123456789ABCDEF0"),
     );
     check("By name.", || rails("protected = ['web-*']"), by("i-0123456789abcdef0 is protected by web-*"));
+    // A pattern, and the id of what it means, as sources tell it.
+    for (pattern, id) in [
+        ("arn:aws:logs:eu-west-1:111122223333:log-group:/aws/lambda/pay", "/aws/lambda/pay"),
+        ("arn:aws:s3:::vault/ledger.csv", "vault/ledger.csv"),
+        ("prod-*", "arn:aws:foo:eu-west-1:111122223333:bar/prod-x"),
+        ("prod-*", "c/prod-x"),
+        ("break-glass", "arn:aws:iam::111122223333:role/break-glass"),
+        ("arn:aws:iam::111122223333:role/ops/break-glass", "break-glass"),
+    ] {
+        let reason = format!("{id} is protected by {pattern}");
+        let of = |pattern: &str| Try {
+            playbook: CONTAIN.replace("^i-[0-9a-f]{8,17}$", "^.*$"),
+            rails: format!("{OPEN}protected = ['{pattern}']"),
+            ..about(|r| (r.id, r.arn, r.name) = (id.to_owned(), None, None))
+        };
+        check("By any end of an id.", || of(pattern), by(&reason));
+        check("Not by a part of an end.", || of("glass"), None);
+    }
     check("Another one.", || rails("protected = ['web', 'eb-1', 'i-0123456789abcdef', 'web-*-db']"), None);
     let tagged = |key: &'static str, value: &'static str, wanted: &'static str| {
         move || Try {

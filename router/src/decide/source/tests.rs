@@ -60,18 +60,18 @@ fn severity_bands_are_half_open_without_holes() {
         ("1e1", "critical"),
         ("\"8\"", "high"),
         ("\" 8 \"", "high"),
-        ("-1", "medium"),
-        ("\"high\"", "medium"),
-        ("\"NaN\"", "medium"),
-        ("\"inf\"", "medium"),
-        ("null", "medium"),
-        ("true", "medium"),
-        ("[9]", "medium"),
+        ("-1", "informational"),
+        ("\"high\"", "high"),
+        ("\"NaN\"", "high"),
+        ("\"inf\"", "high"),
+        ("null", "high"),
+        ("true", "high"),
+        ("[9]", "high"),
     ];
     for (number, expected) in rows {
         assert_eq!(read(&source, &format!(r#""s":{number}"#), "").severity.as_str(), expected, "{number}");
     }
-    assert_eq!(read(&source, "", "").severity.as_str(), "medium", "missing");
+    assert_eq!(read(&source, "", "").severity.as_str(), "high", "missing");
 }
 
 #[test]
@@ -139,6 +139,16 @@ fn what_an_event_leaves_out_falls_back() {
     let parts = source("resources", "{ type = 'Secret', id = '/detail/secret', name = '/detail/n' }");
     let told = read(&parts, r#""secret":"s-1","n":"payroll""#, "").resources.remove(0);
     assert_eq!((told.kind.as_ref(), told.id.as_str(), told.name.as_deref()), ("Secret", "s-1", Some("payroll")));
+    assert_eq!(told.account, None, "the finding's own");
+    let others = read(&parts, r#""secret":"arn:aws:iam::999988887777:role/r""#, "").resources.remove(0);
+    assert_eq!(others.account.as_deref(), Some("999988887777"), "an ARN tells whose it is");
+    let problem = source("problem", "'/detail/p'");
+    assert_eq!(
+        (read(&problem, r#""p":"KeyLeaked""#, "").problem.as_str(), finding.problem.as_str()),
+        ("KeyLeaked", "Test")
+    );
+    let element = read(&source("each", "'/detail/list'"), r#""list":[{}]"#, "");
+    assert_eq!(element.id, "Test/111122223333/2026-01-01T01:00:00Z", "the envelope's id is not an element's");
     assert_eq!((finding.first_seen, finding.last_seen, finding.count), (finding.revision, finding.revision, 1));
     assert_eq!((finding.can_resolve, finding.status), (false, Status::Active));
     assert_eq!(read(&plain, "", r#","id":"","time":"soon""#).revision, at(7_200), "the clock, at last");

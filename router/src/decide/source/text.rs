@@ -26,7 +26,11 @@ pub(super) enum Text {
 impl Text {
     pub(super) fn read(item: &Item<'_>) -> Option<Self> {
         if item.is_list() {
-            return Some(Self::First(item.list().iter().filter_map(Self::read).collect()));
+            let texts: Vec<Self> = item.list().iter().filter_map(Self::read).collect();
+            if texts.is_empty() {
+                item.fail("an empty list never says anything", "name at least one JSON Pointer or constant");
+            }
+            return Some(Self::First(texts));
         }
         if !item.is_table() {
             let text = item.text()?.to_owned();
@@ -80,13 +84,13 @@ impl Text {
         }
     }
 
-    /// Every text that it can be, where it is not the event's own.
-    pub(super) fn words(&self) -> Vec<&str> {
+    /// Whether it can be this text; what is the event's own can be any.
+    pub(super) fn may_be(&self, text: &str) -> bool {
         match self {
-            Self::Pointer(_) | Self::Join(..) => Vec::new(),
-            Self::Constant(c) => vec![c],
-            Self::First(texts) => texts.iter().flat_map(Self::words).collect(),
-            Self::Words(_, words, otherwise) => words.values().chain(otherwise).map(String::as_str).collect(),
+            Self::Pointer(_) | Self::Join(..) => true,
+            Self::Constant(c) => c == text,
+            Self::First(texts) => texts.iter().any(|t| t.may_be(text)),
+            Self::Words(_, words, otherwise) => words.values().chain(otherwise).any(|w| w == text),
         }
     }
 
@@ -105,7 +109,8 @@ fn covers(word: &str, told: &str) -> bool {
     word.strip_prefix('*').map_or(word == told, |end| told.ends_with(end))
 }
 
-/// How a producer says how bad it is. A word that nobody mapped is high: rather one card too loud than one unheard.
+/// How a producer says how bad it is. A word that nobody mapped, or no number, is high: rather one card too
+/// loud than one unheard.
 #[derive(Clone, Debug)]
 pub(super) enum SeverityRule {
     Always(Severity),
@@ -147,8 +152,9 @@ impl SeverityRule {
             Self::Always(severity) => *severity,
             Self::Floor(at, bands) => {
                 let number = at.get(tree).and_then(|t| t.trim().parse::<f64>().ok()).filter(|n| n.is_finite());
-                let found = number.and_then(|n| bands.iter().find(|(bound, _)| n >= *bound));
-                found.map_or(Severity::Medium, |(_, severity)| *severity)
+                // What is below all bounds is in the lowest band.
+                let band = |n: f64| bands.iter().find(|(bound, _)| n >= *bound).or(bands.last());
+                number.and_then(band).map_or(Severity::High, |(_, severity)| *severity)
             }
             Self::Words(at, words, otherwise) => {
                 at.get(tree).and_then(|word| words.get(&word).copied()).unwrap_or(*otherwise)
