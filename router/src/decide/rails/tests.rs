@@ -191,9 +191,7 @@ fn each_rail_stops_and_names_itself() {
 
 #[test]
 fn protected_resources_are_never_touched() {
-    fn by(reason: &str) -> Option<(&str, &str)> {
-        Some(("protected", reason))
-    }
+    let by = |reason| Some(("protected", reason));
     check(
         "By id.",
         || rails("protected = ['i-0123456789abcdef0']"),
@@ -228,7 +226,7 @@ fn protected_resources_are_never_touched() {
             rails: format!("{OPEN}protected = ['{pattern}']"),
             ..about(|r| (r.id, r.arn, r.name) = (id.to_owned(), None, None))
         };
-        check("By any end of an id.", || of(pattern), by(&reason));
+        check("By any end of an id.", || of(pattern), Some(("protected", &reason)));
         check("Not by a part of an end.", || of("glass"), None);
     }
     check("Another one.", || rails("protected = ['web', 'eb-1', 'i-0123456789abcdef', 'web-*-db']"), None);
