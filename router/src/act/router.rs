@@ -31,6 +31,9 @@ const CONFLICTS_MAX: usize = 5;
 /// How long to leave a message that could not be recorded.
 const RETRY_AFTER: SignedDuration = SignedDuration::from_secs(10);
 
+/// What another consumer began to tell so recently may still be on its way.
+const ON_ITS_WAY: SignedDuration = SignedDuration::from_secs(60);
+
 /// The policy and the ends.
 pub struct Router<'p, L, M, R> {
     /// What decides.
@@ -192,6 +195,10 @@ impl<L: Ledger, M: Messenger, R: Remediator> Router<'_, L, M, R> {
         if novelty == Novelty::Stale {
             return Ok(Some(Decided { novelty, actions: Vec::new(), entries: (before, None), mistakes: Vec::new() }));
         }
+        // A card that is being posted this moment can be neither edited nor closed yet.
+        if novelty != Novelty::Duplicate && before.as_ref().is_some_and(|b| is_being_told(b, finding, now)) {
+            return Err(Trouble("another occurrence of this problem is being told at this moment".to_owned()));
+        }
         let facts = Facts { config: &policy.config, playbook, finding, claim, novelty, tree: judged.tree, now };
         let mut tallies = Tallies::new();
         for key in facts.tallies() {
@@ -220,7 +227,8 @@ impl<L: Ledger, M: Messenger, R: Remediator> Router<'_, L, M, R> {
             if owed.iter().any(|a| matches!(a, Action::Notify(n) if n.mode != NotifyMode::Update)) {
                 entry.told_at = Some(now);
             }
-            push_bounded(&mut entry.owed, Owed::of(finding, novelty, done.clone()), OWED_MAX);
+            let claim = Owed { claimed: Some(now), ..Owed::of(finding, novelty, done.clone()) };
+            push_bounded(&mut entry.owed, claim, OWED_MAX);
             if !self.count(&read, &mut tallies).await? || self.ledger.put_entry(&entry).await? == Put::Conflict {
                 return Ok(None);
             }
@@ -414,6 +422,12 @@ fn note_sent(entry: &mut Entry, tally: Option<&mut Tally>, notify: &Notify, made
     };
     entry.cards.retain(|c| c.destination != card.destination);
     entry.cards.push(card);
+}
+
+/// Whether somebody else is telling of this problem. Only for a while: a crash must not hold up the rest.
+fn is_being_told(entry: &Entry, finding: &Finding, now: Timestamp) -> bool {
+    let mut others = entry.owed.iter().filter(|o| !o.is_of(finding)).filter_map(|o| o.claimed);
+    others.any(|at| now.duration_since(at) < ON_ITS_WAY)
 }
 
 /// Writes down what came, what was decided and what was done; and what is still owed.

@@ -184,13 +184,15 @@ pub struct Owed {
     pub novelty: Novelty,
     /// The actions of its plan that are done, by key.
     pub done: Vec<String>,
+    /// When somebody began to do the rest, where nothing is known yet of what became of it.
+    pub claimed: Option<Timestamp>,
 }
 
 impl Owed {
     /// What an occurrence owes, and what of it is done.
     pub fn of(finding: &Finding, novelty: Novelty, done: Vec<String>) -> Self {
         let Finding { reporter, id, revision, status, .. } = finding.clone();
-        Self { reporter, id, revision, status, novelty, done }
+        Self { reporter, id, revision, status, novelty, done, claimed: None }
     }
 
     /// Whether it is this occurrence that owes it.

@@ -499,33 +499,59 @@ fn what_escalates_out_of_a_storm_has_a_card_of_its_own_from_then_on() {
     assert!(cards.len() == 2 && cards.iter().all(|c| !c.storm), "{cards:?}");
 }
 
+/// While the first card is being posted, another consumer takes the next occurrence.
+struct Meanwhile<'w> {
+    world: &'w World,
+    policy: &'w Policy,
+    next: Mutex<Option<String>>,
+    told: &'w Mutex<Option<Handled>>,
+}
+
+impl Messenger for Meanwhile<'_> {
+    async fn send(&self, notify: &Notify, message: &Message) -> Outcome {
+        let next = self.next.lock().unwrap().take();
+        if let Some(text) = next {
+            let world = self.world;
+            let told = Box::pin(handle(self.policy, (world, world, world), &text, 10)).await;
+            *self.told.lock().unwrap() = Some(told);
+        }
+        self.world.send(notify, message).await
+    }
+}
+
+/// The first occurrence, and what became of the next, which came while the first was told.
+fn meanwhile(policy: &Policy, world: &World, next: &str) -> (Handled, Handled) {
+    let told = Mutex::new(None);
+    let messenger = Meanwhile { world, policy, next: Mutex::new(Some(next.to_owned())), told: &told };
+    let first = block_on(handle(policy, (world, messenger, world), &event(1, 0, "5", false), 0));
+    (first, told.into_inner().unwrap().unwrap())
+}
+
 #[test]
 fn what_another_consumer_writes_meanwhile_is_kept() {
-    /// While the first card is being posted, another consumer takes the next occurrence.
-    struct Meanwhile<'w> {
-        world: &'w World,
-        policy: &'w Policy,
-        next: Mutex<Option<String>>,
-    }
-    impl Messenger for Meanwhile<'_> {
-        async fn send(&self, notify: &Notify, message: &Message) -> Outcome {
-            let next = self.next.lock().unwrap().take();
-            if let Some(text) = next {
-                let world = self.world;
-                let told = Box::pin(handle(self.policy, (world, world, world), &text, 10)).await;
-                assert_eq!(told.findings[0].novelty, Some(Novelty::Duplicate), "the first is already known");
-            }
-            self.world.send(notify, message).await
-        }
-    }
     let (policy, world) = (policy(), World::default());
-    let messenger = Meanwhile { world: &world, policy: &policy, next: Mutex::new(Some(event(1, 10, "5", false))) };
-    let told = block_on(handle(&policy, (&world, messenger, &world), &event(1, 0, "5", false), 0));
+    let (told, next) = meanwhile(&policy, &world, &event(1, 10, "5", false));
+    assert_eq!(next.findings[0].novelty, Some(Novelty::Duplicate), "the first is already known");
     assert_eq!(told.disposition(), Disposition::Ack);
     assert_eq!(world.sent(), ["post #security Card", "post #soc Card"]);
     let entry = told.findings[0].entries.1.as_ref().unwrap();
     assert_eq!((entry.reports[0].revision, entry.reports[0].count), (at(10), 2), "the other's occurrence is counted");
     assert_eq!((entry.cards.len(), entry.history.len(), entry.owed.len()), (2, 2, 0), "and our cards are known");
+}
+
+#[test]
+fn what_comes_while_the_card_is_posted_waits_for_it() {
+    let policy = policy();
+    for (severity, over, expected) in [("5", true, "update #soc Card"), ("8", false, "update #soc Card")] {
+        let world = World::default();
+        let next = event(1, 10, severity, over);
+        let (told, waits) = meanwhile(&policy, &world, &next);
+        assert_eq!((told.disposition(), waits.disposition()), (Disposition::Ack, Disposition::Retry(RETRY_AFTER)));
+        assert_eq!(world.sent(), ["post #security Card", "post #soc Card"], "no card beside the first");
+        let again = deliver(&policy, &world, &next, 20);
+        assert_eq!(again.disposition, Disposition::Ack);
+        assert!(world.sent().iter().any(|s| s == expected), "{:?}", world.sent());
+    }
 }
 
 #[test]

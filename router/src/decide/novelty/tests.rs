@@ -443,6 +443,7 @@ fn what_is_owed_comes_again_with_its_novelty() {
         status: finding.status,
         novelty,
         done: Vec::new(),
+        claimed: None,
     };
     entry.owed = vec![owed(&escalation, Novelty::Escalated)];
     let after = |entry: &Entry, line: &str| {
