@@ -5,6 +5,7 @@
 mod tests;
 
 use super::{
+    identity::is_account,
     pattern::Pattern,
     source::pattern,
     written::{Item, Problem, Table, Written},
@@ -326,11 +327,6 @@ fn set<T>(slot: &mut T, value: Option<T>) {
     if let Some(value) = value {
         *slot = value;
     }
-}
-
-/// Twelve digits.
-fn is_account(id: &str) -> bool {
-    id.len() == 12 && id.bytes().all(|b| b.is_ascii_digit())
 }
 
 /// A list of account ids; a misspelt one would be a rail that is not there.

@@ -191,8 +191,8 @@ pub struct Owed {
 impl Owed {
     /// What an occurrence owes, and what of it is done.
     pub fn of(finding: &Finding, novelty: Novelty, done: Vec<String>) -> Self {
-        let Finding { reporter, id, revision, status, .. } = finding.clone();
-        Self { reporter, id, revision, status, novelty, done, claimed: None }
+        let (reporter, id) = (finding.reporter.clone(), finding.id.clone());
+        Self { reporter, id, revision: finding.revision, status: finding.status, novelty, done, claimed: None }
     }
 
     /// Whether it is this occurrence that owes it.

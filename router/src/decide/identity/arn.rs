@@ -31,7 +31,7 @@ impl<'a> Arn<'a> {
 }
 
 /// Twelve digits.
-pub(super) fn is_account(text: &str) -> bool {
+pub fn is_account(text: &str) -> bool {
     text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit())
 }
 

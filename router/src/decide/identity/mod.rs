@@ -19,6 +19,7 @@ use crate::values::{
     finding::{Actor, Resource},
     tree::Node,
 };
+pub use arn::is_account;
 pub use link::console_link;
 
 /// The account whose resource an ARN names, where it tells one.
