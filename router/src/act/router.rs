@@ -197,7 +197,9 @@ impl<L: Ledger, M: Messenger, R: Remediator> Router<'_, L, M, R> {
         }
         // A card that is being posted this moment can be neither edited nor closed yet.
         if novelty != Novelty::Duplicate && before.as_ref().is_some_and(|b| is_being_told(b, finding, now)) {
-            return Err(Trouble("another occurrence of this problem is being told at this moment".to_owned()));
+            return Err(Trouble(
+                "another occurrence of this problem is being told at this moment; tried again when it is".to_owned(),
+            ));
         }
         let facts = Facts { config: &policy.config, playbook, finding, claim, novelty, tree: judged.tree, now };
         let mut tallies = Tallies::new();
@@ -394,32 +396,19 @@ fn note_sent(entry: &mut Entry, tally: Option<&mut Tally>, notify: &Notify, made
         }
         return;
     }
-    let card = match (notify.kind, made) {
-        (Kind::Storm, Some(made)) => {
-            if let Some(tally) = tally {
-                tally.card = Some(made.id.clone());
-            }
-            Card {
-                destination: notify.destination.clone(),
-                message: made.id.clone(),
-                link: made.link.clone(),
-                storm: true,
-            }
-        }
-        (Kind::StormLine, _) => match &notify.target {
-            Some(thread) => {
-                Card { destination: notify.destination.clone(), message: thread.clone(), link: None, storm: true }
-            }
-            None => return,
-        },
-        (_, Some(made)) => Card {
-            destination: notify.destination.clone(),
-            message: made.id.clone(),
-            link: made.link.clone(),
-            storm: false,
-        },
+    let (message, link) = match (notify.kind, made) {
+        // A line's card is the thread that it stands in.
+        (Kind::StormLine, _) => (notify.target.clone(), None),
+        (_, Some(made)) if notify.mode == NotifyMode::Post => (Some(made.id.clone()), made.link.clone()),
+        // A reply is a message too, but no card.
         _ => return,
     };
+    let Some(message) = message else { return };
+    if let (Kind::Storm, Some(tally)) = (notify.kind, tally) {
+        tally.card = Some(message.clone());
+    }
+    let storm = matches!(notify.kind, Kind::Storm | Kind::StormLine);
+    let card = Card { destination: notify.destination.clone(), message, link, storm };
     entry.cards.retain(|c| c.destination != card.destination);
     entry.cards.push(card);
 }

@@ -112,14 +112,15 @@ pub fn plan(facts: &Facts<'_>, entry: &mut Entry, tallies: &mut Tallies) -> Vec<
 
 /// Who hears of it: wherever a card is, it is kept true, even where routes (or the severity) have changed since.
 fn audience(facts: &Facts<'_>, entry: &Entry) -> Vec<String> {
-    let told = entry.cards.iter().map(|c| c.destination.clone());
-    let routed = facts.destinations().into_iter().map(str::to_owned);
-    let mut all: Vec<String> = match facts.novelty {
-        novelty if opens(novelty) => return routed.collect(),
-        Novelty::Escalated | Novelty::Reminder => routed.collect(),
-        _ => Vec::new(),
-    };
-    all.extend(told.filter(|t| !all.contains(t)).collect::<Vec<_>>());
+    let opened = opens(facts.novelty);
+    let tells = opened || matches!(facts.novelty, Novelty::Escalated | Novelty::Reminder);
+    let routed = if tells { facts.destinations() } else { Vec::new() };
+    let mut all: Vec<String> = routed.into_iter().map(str::to_owned).collect();
+    for card in entry.cards.iter().filter(|_| !opened) {
+        if !all.contains(&card.destination) {
+            all.push(card.destination.clone());
+        }
+    }
     all
 }
 

@@ -212,18 +212,18 @@ impl Source {
 
     /// Names every field that reading a finding touches.
     pub fn name_fields(&self, fields: &mut Fields) {
-        let mut pointers = Vec::new();
-        for text in [&self.reporter, &self.id, &self.revision, &self.kind, &self.title, &self.account, &self.region] {
-            text.pointers(&mut pointers);
+        let mut pointers = self.pointers();
+        self.reporter.pointers(&mut pointers);
+        let optional = [&self.problem, &self.description, &self.first_seen, &self.last_seen, &self.count, &self.link];
+        optional.into_iter().flatten().for_each(|text| text.pointers(&mut pointers));
+        let mut readers: Vec<&str> = self.actor.as_deref().into_iter().collect();
+        match &self.resources {
+            Resources::Reader(name) => readers.push(name),
+            Resources::Parts { kind, id, name } => {
+                [Some(kind), Some(id), name.as_ref()].into_iter().flatten().for_each(|t| t.pointers(&mut pointers));
+            }
         }
-        for text in [&self.problem, &self.description, &self.first_seen, &self.last_seen, &self.count, &self.link]
-            .into_iter()
-            .flatten()
-        {
-            text.pointers(&mut pointers);
-        }
-        self.severity.pointers(&mut pointers);
-        for pointer in &pointers {
+        for pointer in pointers {
             name_pointer(fields, pointer);
         }
         for pattern in [&self.resolved, &self.sample].into_iter().flatten() {
@@ -235,30 +235,17 @@ impl Source {
             name_pointer(fields, &format!("{}{}", signals.each, signals.name));
             name_pointer(fields, &format!("{}{}", signals.each, signals.at));
         }
-        let mut readers: Vec<&str> = self.actor.as_deref().into_iter().collect();
-        match &self.resources {
-            Resources::Reader(name) => readers.push(name),
-            Resources::Parts { kind, id, name } => {
-                let mut pointers = Vec::new();
-                for text in [Some(kind), Some(id), name.as_ref()].into_iter().flatten() {
-                    text.pointers(&mut pointers);
-                }
-                for pointer in pointers {
-                    name_pointer(fields, pointer);
-                }
-            }
-        }
         for pointer in readers.into_iter().flat_map(identity::pointers) {
             fields.insert_whole(pointer);
         }
     }
 
-    /// Whether it can name this reporter.
+    /// Whether it can name this reporter; its own name stands in where the event tells none.
     pub fn reports(&self, name: &str) -> bool {
-        self.reporter.may_be(name) || self.name == name
+        self.reporter.may_be(name) || (self.name == name && !self.reporter.is_certain())
     }
 
-    /// Every pointer with the key it stands under, for the check that each resolves in some fixture.
+    /// Every pointer of the parts that a finding cannot do without; a test holds that each resolves in some fixture.
     pub fn pointers(&self) -> Vec<&str> {
         let mut pointers = Vec::new();
         for text in [&self.id, &self.revision, &self.kind, &self.title, &self.account, &self.region] {

@@ -559,3 +559,18 @@ fn a_count_has_an_end() {
     assert_eq!(tell(&mut entry, &act, timing(), at(60)), Novelty::Duplicate);
     assert_eq!(entry.unwrap().reports[0].count, u64::MAX);
 }
+
+#[test]
+fn whoever_only_says_that_it_is_over_counts_nothing_and_is_shown() {
+    let entry = check("", timing(), "0 trail/1 act high => new\n1m config/a resolved high => resolved");
+    let view = crate::decide::show::view(
+        &crate::decide::config::Config::default(),
+        &entry,
+        findings_formatters::view::Kind::Card,
+        Novelty::Resolved,
+        None,
+        None,
+    );
+    let shown: Vec<_> = view.reporters.iter().map(|r| (r.name.as_str(), r.resolved)).collect();
+    assert_eq!((view.count, shown), (1, vec![("trail", false), ("config", true)]));
+}

@@ -200,6 +200,51 @@ fn exercises_are_known() {
 }
 
 #[test]
+fn every_text_is_read_from_where_it_points() {
+    type Told = fn(&Finding) -> String;
+    let rows: [(&str, Told); 10] = [
+        ("id", |f| f.id.clone()),
+        ("revision", |f| f.revision.to_string()),
+        ("type", |f| f.kind.clone()),
+        ("problem", |f| f.problem.clone()),
+        ("title", |f| f.title.clone()),
+        ("description", |f| f.description.clone()),
+        ("first-seen", |f| f.first_seen.to_string()),
+        ("last-seen", |f| f.last_seen.to_string()),
+        ("link", |f| f.link.clone().unwrap_or_default()),
+        ("region", |f| f.region.clone()),
+    ];
+    for (key, told) in rows {
+        let value = match key {
+            "revision" | "first-seen" | "last-seen" => "2026-01-01T00:00:42Z",
+            _ => "eu-north-1",
+        };
+        let finding = read(&source(key, "'/detail/nowhere/else'"), &format!(r#""nowhere":{{"else":"{value}"}}"#), "");
+        assert_eq!(told(&finding), value, "{key}");
+    }
+}
+
+#[test]
+fn a_reporter_that_is_always_told_has_no_other_name() {
+    let of = |reporter: &str| {
+        let text = "reporter = REPORTER\n[when]\nsource = ['test']\n[finding]\nid = '/id'\nrevision = '/at'\ntype = '/t'\n\
+                    title = '/t'\nseverity = 'low'\naccount = '/account'\nregion = '/region'\n";
+        Source::parse("file-name", "file-name.toml", &text.replace("REPORTER", reporter)).unwrap()
+    };
+    let rows = [
+        ("'ours'", [true, false, false]),
+        ("{ at = '/detail/p', words = { X = 'ours' } }", [true, true, false]),
+        ("{ at = '/detail/p', words = { X = 'ours' }, else = 'e' }", [true, false, false]),
+        ("['/detail/p', 'ours']", [true, true, true]),
+        ("'/detail/p'", [true, true, true]),
+    ];
+    for (reporter, expected) in rows {
+        let source = of(reporter);
+        assert_eq!(["ours", "file-name", "anything"].map(|name| source.reports(name)), expected, "{reporter}");
+    }
+}
+
+#[test]
 fn resolved_is_what_the_pattern_says() {
     let source = source("resolved", "{ when = { detail.state = ['over'] } }");
     for (state, status) in [("over", Status::Resolved), ("there", Status::Active)] {

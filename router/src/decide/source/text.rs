@@ -94,6 +94,17 @@ impl Text {
         }
     }
 
+    /// Whether it says something of every event.
+    pub(super) fn is_certain(&self) -> bool {
+        match self {
+            Self::Pointer(_) => false,
+            Self::Constant(_) => true,
+            Self::First(texts) => texts.iter().any(Self::is_certain),
+            Self::Join(texts, _) => texts.iter().all(Self::is_certain),
+            Self::Words(_, _, otherwise) => otherwise.is_some(),
+        }
+    }
+
     pub(super) fn pointers<'s>(&'s self, out: &mut Vec<&'s str>) {
         match self {
             Self::Pointer(p) => out.push(p),
