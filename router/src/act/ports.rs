@@ -5,7 +5,11 @@ use crate::values::{
     entry::{Entry, Tally},
 };
 use findings_formatters::Message;
+use jiff::SignedDuration;
 use std::fmt;
+
+/// The longest that sending one message may take, waiting for its turn included.
+pub const SEND_MAX: SignedDuration = SignedDuration::from_secs(30);
 
 /// The ledger could not be read or written for now; nothing is known of what became of a write.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,10 +42,26 @@ pub trait Ledger {
     fn put_tally(&self, tally: &Tally) -> impl Future<Output = Result<Put, Trouble>> + Send;
 }
 
+/// What lets a messenger recognise what it sent before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Delivery<'a> {
+    /// The same for every attempt to send the same message, and for no other.
+    pub key: &'a str,
+    /// An attempt before may have reached the channel: look before sending again.
+    pub unsure: bool,
+}
+
 /// Sends and edits messages.
 pub trait Messenger {
-    /// When it returns `Done`, the message is in the channel; the name it gives lets it be edited and replied to.
-    fn send(&self, notify: &Notify, message: &Message) -> impl Future<Output = Outcome> + Send;
+    /// When it returns `Done`, the message is in the channel; the name it gives lets it be edited and replied to. An edit
+    /// that names a message was posted anew, because the old one could not be edited any more. It returns within
+    /// [`SEND_MAX`]: longer waits are `Later`.
+    fn send(
+        &self,
+        notify: &Notify,
+        message: &Message,
+        delivery: Delivery<'_>,
+    ) -> impl Future<Output = Outcome> + Send;
 }
 
 /// Starts runbooks.

@@ -157,8 +157,8 @@ pub enum Outcome {
     Done(Option<Posted>),
     /// Not owed: nothing had to be performed (offered on the card, or stopped by a rail).
     Nothing,
-    /// Failed for now: try the remainder again after this long.
-    Later(SignedDuration, String),
+    /// Failed for now: try the remainder again.
+    Later(Later),
     /// Failed for good.
     Failed(String),
 }
@@ -168,9 +168,20 @@ impl Outcome {
     pub fn message(&self) -> Option<String> {
         match self {
             Self::Done(posted) => posted.as_ref().map(|p| p.id.clone()),
-            Self::Nothing | Self::Later(..) | Self::Failed(_) => None,
+            Self::Nothing | Self::Later(_) | Self::Failed(_) => None,
         }
     }
+}
+
+/// A failure that passes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Later {
+    /// Not before this has passed.
+    pub after: SignedDuration,
+    /// What went wrong.
+    pub why: String,
+    /// It may have been done all the same: the answer was lost, not the request.
+    pub unsure: bool,
 }
 
 /// A message that is in a channel.
