@@ -10,7 +10,7 @@ const LENGTHS: [(&str, usize); 7] =
     [("title", 150), ("why", 300), ("next", 150), ("signals", 120), ("parameters", 100), ("stopped", 200), ("id", 200)];
 const OTHER: usize = 120;
 /// How many items each list may have; the rest is counted in `more`.
-const ITEMS: [(&str, usize); 7] = [
+const ITEMS: [(&str, usize); 8] = [
     ("next", 4),
     ("signals", 8),
     ("reporters", 6),
@@ -18,6 +18,7 @@ const ITEMS: [(&str, usize); 7] = [
     ("remediations", 3),
     ("parameters", 6),
     ("mentions", 5),
+    ("lines", 20),
 ];
 /// Checked and never cut: half a link leads somewhere else.
 const LINKS: [&str; 2] = ["link", "previous"];

@@ -44,6 +44,8 @@ const SHIPPED: &[(&str, &str)] = shipped![
     "slack/resolved.json",
     "slack/storm.json",
     "slack/storm-line.json",
+    "slack/digest.json",
+    "slack/note.json",
     "slack/parts/fallback.json",
     "slack/parts/resource.json",
     "slack/parts/where.json",
@@ -58,8 +60,16 @@ const SHIPPED: &[(&str, &str)] = shipped![
 
 impl Kind {
     /// Every kind of message.
-    pub const ALL: [Self; 6] =
-        [Self::Card, Self::Escalated, Self::Reminder, Self::Resolved, Self::Storm, Self::StormLine];
+    pub const ALL: [Self; 8] = [
+        Self::Card,
+        Self::Escalated,
+        Self::Reminder,
+        Self::Resolved,
+        Self::Storm,
+        Self::StormLine,
+        Self::Digest,
+        Self::Note,
+    ];
 
     fn template(self) -> &'static str {
         match self {
@@ -69,6 +79,8 @@ impl Kind {
             Self::Resolved => "slack/resolved.json",
             Self::Storm => "slack/storm.json",
             Self::StormLine => "slack/storm-line.json",
+            Self::Digest => "slack/digest.json",
+            Self::Note => "slack/note.json",
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Findings made up for looking at cards: every field filled, and nothing filled that can be empty. User templates are
 //! tried on both when they are loaded, and previews show them.
-use crate::view::{AccountView, ActorView, Kind, Locale, RemediationView, ReporterView, ResourceView, StormView, View};
+use crate::view::{AccountView, ActorView, Kind, LineView, Locale, RemediationView, ReporterView, ResourceView, StormView, View};
 
 /// 2026-11-22 02:40 UTC.
 const FIRST: i64 = 1_795_315_200;
@@ -95,6 +95,15 @@ pub fn full(kind: Kind, locale: Locale) -> View {
         fingerprint: "5f0c9a7be1d24f66".to_owned(),
         playbook: "ec2-crypto-mining".to_owned(),
         mentions: vec!["<!subteam^S0PAYMENTS>".to_owned(), "<@U0ALICE01>".to_owned()],
+        fixed: true,
+        lines: vec![LineView {
+            severity: "low".to_owned(),
+            title: words("alice made a NAT gateway", "alice が NAT ゲートウェイを作成しました"),
+            account: AccountView { id: "111122223333".to_owned(), ..AccountView::default() },
+            region: Some("eu-west-1".to_owned()),
+            count: 3,
+            resolved: false,
+        }],
         storm: Some(StormView { count: 27, minutes: 10 }),
     }
 }
@@ -128,6 +137,8 @@ pub fn bare(kind: Kind, locale: Locale) -> View {
         remediations: Vec::new(),
         previous: None,
         mentions: Vec::new(),
+        fixed: false,
+        lines: Vec::new(),
         storm: None,
         ..full
     }

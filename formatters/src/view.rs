@@ -16,10 +16,11 @@ pub enum Locale {
 }
 
 /// Which message about the problem this is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
     /// The card itself, posted once and edited as things change.
+    #[default]
     Card,
     /// A reply in the card's thread that says it got worse.
     Escalated,
@@ -31,10 +32,14 @@ pub enum Kind {
     Storm,
     /// One line in a storm card's thread.
     StormLine,
+    /// What a channel hears of once a day, or after quiet hours: a line each.
+    Digest,
+    /// What the router could not do, for those who run it: `title` is what, `why` is why.
+    Note,
 }
 
 /// Everything one message can show.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct View {
     /// Which message this is.
     pub kind: Kind,
@@ -90,8 +95,29 @@ pub struct View {
     pub playbook: String,
     /// The people to call, from the account directory, as Slack mentions the configuration allows (`<@U…>`, `<!subteam^S…>`).
     pub mentions: Vec<String>,
+    /// Whether this message stays as it is, because it goes through a webhook.
+    pub fixed: bool,
+    /// The lines of a digest.
+    pub lines: Vec<LineView>,
     /// The count of a storm; none for everything else.
     pub storm: Option<StormView>,
+}
+
+/// A problem in one line.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct LineView {
+    /// How bad.
+    pub severity: String,
+    /// What happened.
+    pub title: String,
+    /// Whose it is.
+    pub account: AccountView,
+    /// The Region; none for global resources.
+    pub region: Option<String>,
+    /// How often it was seen.
+    pub count: u64,
+    /// Whether it is over.
+    pub resolved: bool,
 }
 
 /// An account as people call it.

@@ -1,10 +1,11 @@
 //! The in-memory twins of the ports: replay and tests use them, and nothing leaves the machine.
-use super::ports::{Ledger, Messenger, Put, Remediator, Trouble};
+use super::ports::{Delivery, Ledger, Messenger, Publisher, Put, Remediator, Trouble};
 use crate::values::{
-    action::{Notify, NotifyMode, Outcome, Posted, Remediate},
+    action::{Notify, NotifyMode, Outcome, Posted, Publish, Remediate},
     entry::{Entry, Tally},
 };
 use findings_formatters::Message;
+use jiff::Timestamp;
 use std::{
     collections::HashMap,
     sync::{
@@ -18,11 +19,21 @@ use std::{
 pub struct MemoryLedger {
     entries: Mutex<HashMap<String, Entry>>,
     tallies: Mutex<HashMap<String, Tally>>,
+    names: Mutex<HashMap<String, String>>,
 }
 
 /// A panic elsewhere cannot have left a map half written: every write below is one insert.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl MemoryLedger {
+    fn sorted<K: Ord>(&self, limit: usize, key: impl Fn(&Entry) -> Option<K>) -> Vec<Entry> {
+        let entries = lock(&self.entries);
+        let mut found: Vec<(K, &Entry)> = entries.values().filter_map(|e| Some((key(e)?, e))).collect();
+        found.sort_by(|(a, x), (b, y)| a.cmp(b).then_with(|| x.fingerprint.cmp(&y.fingerprint)));
+        found.into_iter().take(limit).map(|(_, e)| e.clone()).collect()
+    }
 }
 
 impl Ledger for MemoryLedger {
@@ -35,7 +46,9 @@ impl Ledger for MemoryLedger {
         if entries.get(&entry.fingerprint).map_or(0, |e| e.version) != entry.version {
             return Ok(Put::Conflict);
         }
-        let stored = Entry { version: entry.version + 1, ..entry.clone() };
+        let named = entry.names.iter().map(|name| (name.clone(), entry.fingerprint.clone()));
+        lock(&self.names).extend(named);
+        let stored = Entry { version: entry.version + 1, names: Vec::new(), ..entry.clone() };
         entries.insert(entry.fingerprint.clone(), stored);
         Ok(Put::Written)
     }
@@ -52,6 +65,28 @@ impl Ledger for MemoryLedger {
         tallies.insert(tally.key.clone(), Tally { version: tally.version + 1, ..tally.clone() });
         Ok(Put::Written)
     }
+
+    async fn find(&self, name: &str) -> Result<Option<String>, Trouble> {
+        Ok(lock(&self.names).get(name).cloned())
+    }
+
+    async fn recent(&self, since: Timestamp, until: Timestamp, limit: usize) -> Result<Vec<Entry>, Trouble> {
+        let within = |e: &Entry| (since..until).contains(&e.updated_at);
+        Ok(self.sorted(limit, |e| within(e).then_some(std::cmp::Reverse(e.updated_at))))
+    }
+
+    async fn due(&self, now: Timestamp, limit: usize) -> Result<Vec<Entry>, Trouble> {
+        Ok(self.sorted(limit, |e| e.due_at().filter(|at| *at <= now)))
+    }
+
+    async fn forget(&self, before: Timestamp) -> Result<usize, Trouble> {
+        let (mut entries, mut tallies) = (lock(&self.entries), lock(&self.tallies));
+        let there = entries.len();
+        entries.retain(|_, e| e.updated_at >= before);
+        lock(&self.names).retain(|_, fingerprint| entries.contains_key(fingerprint));
+        tallies.retain(|_, t| t.items.last().is_some_and(|(at, _)| *at >= before));
+        Ok(there - entries.len())
+    }
 }
 
 /// A messenger that names messages and keeps none of them.
@@ -61,7 +96,7 @@ pub struct MemoryMessenger {
 }
 
 impl Messenger for MemoryMessenger {
-    async fn send(&self, notify: &Notify, _: &Message) -> Outcome {
+    async fn send(&self, notify: &Notify, _: &Message, _: Delivery<'_>) -> Outcome {
         let number = self.sent.fetch_add(1, Ordering::Relaxed) + 1;
         let channel = notify.destination.trim_start_matches("slack:").trim_start_matches('#');
         Outcome::Done((notify.mode == NotifyMode::Post).then(|| Posted {
@@ -77,6 +112,16 @@ pub struct MemoryRemediator;
 
 impl Remediator for MemoryRemediator {
     async fn start(&self, _: &Remediate) -> Outcome {
+        Outcome::Done(None)
+    }
+}
+
+/// A publisher that tells nobody.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct MemoryPublisher;
+
+impl Publisher for MemoryPublisher {
+    async fn publish(&self, _: &Publish, _: &serde_json::Value, _: Timestamp) -> Outcome {
         Outcome::Done(None)
     }
 }

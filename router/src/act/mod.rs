@@ -1,4 +1,6 @@
-//! Performs what plans name, through ports: the ledger, the messenger and the remediator.
+//! Performs what plans name, through ports: the ledger, the messenger, the remediator and the publisher.
 pub mod memory;
+mod perform;
 pub mod ports;
 pub mod router;
+pub mod tick;

@@ -1,11 +1,11 @@
 //! The ports to the outside world. Each says what is durable, or done, when it returns, and has an in-memory twin in
 //! [`super::memory`] that replay and the tests use.
 use crate::values::{
-    action::{Notify, Outcome, Remediate},
+    action::{Notify, Outcome, Publish, Remediate},
     entry::{Entry, Tally},
 };
 use findings_formatters::Message;
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use std::fmt;
 
 /// The longest that sending one message may take, waiting for its turn included.
@@ -30,7 +30,7 @@ pub enum Put {
     Conflict,
 }
 
-/// The durable memory. Writes are compare-and-set on the version that was read.
+/// The durable memory. Writes are compare-and-set on the version that was read, and durable when they return.
 pub trait Ledger {
     /// The entry as last written.
     fn entry(&self, fingerprint: &str) -> impl Future<Output = Result<Option<Entry>, Trouble>> + Send;
@@ -40,6 +40,20 @@ pub trait Ledger {
     fn tally(&self, key: &str) -> impl Future<Output = Result<Tally, Trouble>> + Send;
     /// Writes a tally if nobody else did since it was read.
     fn put_tally(&self, tally: &Tally) -> impl Future<Output = Result<Put, Trouble>> + Send;
+    /// The fingerprint of the entry that was written with this name, once.
+    fn find(&self, name: &str) -> impl Future<Output = Result<Option<String>, Trouble>> + Send;
+    /// The entries last written in this time (until exclusive), newest first.
+    fn recent(
+        &self,
+        since: Timestamp,
+        until: Timestamp,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<Entry>, Trouble>> + Send;
+    /// The entries whose [`Entry::due_at`] has come, longest due first.
+    fn due(&self, now: Timestamp, limit: usize) -> impl Future<Output = Result<Vec<Entry>, Trouble>> + Send;
+    /// Forgets what was last written before: entries (open ones too, as nobody spoke of them for so long), their names, and
+    /// tallies. Says how many; where the store forgets by itself, none.
+    fn forget(&self, before: Timestamp) -> impl Future<Output = Result<usize, Trouble>> + Send;
 }
 
 /// What lets a messenger recognise what it sent before.
@@ -61,6 +75,17 @@ pub trait Messenger {
         notify: &Notify,
         message: &Message,
         delivery: Delivery<'_>,
+    ) -> impl Future<Output = Outcome> + Send;
+}
+
+/// Tells other programs.
+pub trait Publisher {
+    /// When it returns `Done`, the bus has accepted the event. `detail` is a JSON object.
+    fn publish(
+        &self,
+        publish: &Publish,
+        detail: &serde_json::Value,
+        now: Timestamp,
     ) -> impl Future<Output = Outcome> + Send;
 }
 

@@ -6,36 +6,35 @@
 #[cfg(test)]
 mod tests;
 
-use super::ports::{Ledger, Messenger, Put, Remediator, Trouble};
+use super::{
+    perform::{Story, Telling},
+    ports::{Ledger, Messenger, Publisher, Put, Remediator, SEND_MAX, Trouble},
+};
 use crate::{
     decide::{
         carrier::Envelope,
         novelty::{Timing, advance},
-        plan::{Facts, Tallies, plan},
+        plan::{Facts, Tallies, mark_for_edit, plan},
         policy::{Examined, Judged, Policy},
         show,
     },
     values::{
-        action::{Action, Disposition, Mode, Notify, NotifyMode, Outcome, Posted, Remediate},
-        entry::{Card, Entry, HISTORY_MAX, History, OWED_MAX, Owed, Tally, push_bounded},
+        action::{Action, Disposition, NotifyMode, Outcome},
+        entry::{Entry, OWED_MAX, Owed, push_bounded},
         finding::Finding,
         verdict::{Claim, Novelty, Verdict},
     },
 };
-use findings_formatters::{Formatter, Message, Texts, view::Kind};
+use findings_formatters::{Formatter, Message, Texts};
 use jiff::{SignedDuration, Timestamp};
-use std::collections::BTreeMap;
 
 /// Read and decide again at most so often when somebody else wrote in between.
-const CONFLICTS_MAX: usize = 5;
+pub(super) const CONFLICTS_MAX: usize = 5;
 /// How long to leave a message that could not be recorded.
 const RETRY_AFTER: SignedDuration = SignedDuration::from_secs(10);
 
-/// What another consumer began to tell so recently may still be on its way.
-const ON_ITS_WAY: SignedDuration = SignedDuration::from_secs(60);
-
 /// The policy and the ends.
-pub struct Router<'p, L, M, R> {
+pub struct Router<'p, L, M, R, P> {
     /// What decides.
     pub policy: &'p Policy,
     /// What renders cards.
@@ -48,6 +47,8 @@ pub struct Router<'p, L, M, R> {
     pub messenger: M,
     /// Who starts runbooks.
     pub remediator: R,
+    /// Who tells other programs.
+    pub publisher: P,
 }
 
 /// What became of an event.
@@ -105,7 +106,7 @@ impl Handled {
     }
 }
 
-impl<L: Ledger, M: Messenger, R: Remediator> Router<'_, L, M, R> {
+impl<L: Ledger, M: Messenger, R: Remediator, P: Publisher> Router<'_, L, M, R, P> {
     /// Takes one event through everything.
     pub async fn handle(&self, mut envelope: Envelope<'_>, now: Timestamp) -> Handled {
         let (examined, source) = self.policy.examine(&mut envelope, now);
@@ -128,14 +129,13 @@ impl<L: Ledger, M: Messenger, R: Remediator> Router<'_, L, M, R> {
             match self.try_tell(envelope, &judged, claim, now).await {
                 Ok(Some(Decided { novelty, actions, entries, mistakes })) => {
                     let later = actions.iter().filter_map(|a| match &a.outcome {
-                        Outcome::Later(after, _) => Some(*after),
+                        Outcome::Later(later) => Some(later.after),
                         _ => None,
                     });
-                    let disposition = later.max().map_or(Disposition::Ack, Disposition::Retry);
-                    let failed = actions.iter().filter_map(|a| match &a.outcome {
-                        Outcome::Failed(why) | Outcome::Later(_, why) => Some(why.clone()),
-                        _ => None,
-                    });
+                    // An edit that has to wait is made when it is due, not when the message comes again.
+                    let later = later.max().filter(|_| novelty != Novelty::Duplicate);
+                    let disposition = later.map_or(Disposition::Ack, Disposition::Retry);
+                    let failed = actions.iter().filter_map(|a| a.outcome.went_wrong().map(str::to_owned));
                     let errors: Vec<String> = mistakes.into_iter().chain(failed).collect();
                     let error = (!errors.is_empty()).then(|| errors.join("; "));
                     return Told {
@@ -146,8 +146,12 @@ impl<L: Ledger, M: Messenger, R: Remediator> Router<'_, L, M, R> {
                     };
                 }
                 Ok(None) => {}
-                Err(trouble) => {
+                Err(Halt::Trouble(trouble)) => {
                     return self.untold(judged, Disposition::Retry(RETRY_AFTER), Some(format!("ledger: {trouble}")));
+                }
+                Err(Halt::Busy(wait)) => {
+                    let why = "this problem is being told at this moment; tried again when it is".to_owned();
+                    return self.untold(judged, Disposition::Retry(wait), Some(why));
                 }
             }
         }
@@ -183,7 +187,7 @@ impl<L: Ledger, M: Messenger, R: Remediator> Router<'_, L, M, R> {
         judged: &Judged<'_>,
         claim: &Claim,
         now: Timestamp,
-    ) -> Result<Option<Decided>, Trouble> {
+    ) -> Result<Option<Decided>, Halt> {
         let policy = self.policy;
         let playbook = &policy.playbooks[claim.playbook];
         let finding = &judged.finding;
@@ -196,10 +200,8 @@ impl<L: Ledger, M: Messenger, R: Remediator> Router<'_, L, M, R> {
             return Ok(Some(Decided { novelty, actions: Vec::new(), entries: (before, None), mistakes: Vec::new() }));
         }
         // A card that is being posted this moment can be neither edited nor closed yet.
-        if novelty != Novelty::Duplicate && before.as_ref().is_some_and(|b| is_being_told(b, finding, now)) {
-            return Err(Trouble(
-                "another occurrence of this problem is being told at this moment; tried again when it is".to_owned(),
-            ));
+        if let Some(wait) = before.as_ref().and_then(|b| being_told(b, finding, novelty, now)) {
+            return Err(Halt::Busy(wait));
         }
         let facts = Facts { config: &policy.config, playbook, finding, claim, novelty, tree: judged.tree, now };
         let mut tallies = Tallies::new();
@@ -209,6 +211,7 @@ impl<L: Ledger, M: Messenger, R: Remediator> Router<'_, L, M, R> {
         }
         let read = tallies.clone();
         let actions = plan(&facts, &mut entry, &mut tallies);
+        mark_for_edit(&facts, &mut entry, &actions);
         let mut mistakes = Vec::new();
         if matches!(novelty, Novelty::New | Novelty::Reopened | Novelty::Escalated) {
             let whole = playbook.shows_event();
@@ -219,65 +222,44 @@ impl<L: Ledger, M: Messenger, R: Remediator> Router<'_, L, M, R> {
             entry.shown = Some(shown);
             mistakes = wrong;
         }
-        let at = entry.owed.iter().position(|o| o.is_of(finding));
-        let done = at.map(|at| entry.owed.remove(at).done).unwrap_or_default();
-        let owed: Vec<Action> = actions.into_iter().filter(|a| !done.contains(&a.key())).collect();
+        let known = entry.owed.iter().position(|o| o.is_of(finding)).map(|at| entry.owed.remove(at));
+        let mut owed = known.unwrap_or_else(|| Owed::of(finding, novelty));
+        let todo: Vec<Action> = actions.into_iter().filter(|a| !owed.done.contains(&a.key())).collect();
+        if owed.claimed.take().is_some() {
+            // Whoever began did not come to the end: what was not recorded may be done all the same.
+            owed.unsure = todo.iter().map(Action::key).collect();
+        }
 
         // What is counted and what is owed is written before anything is done: whoever loses the race has done nothing,
-        // and after a crash it is known what is still owed.
-        if !owed.is_empty() {
-            if owed.iter().any(|a| matches!(a, Action::Notify(n) if n.mode != NotifyMode::Update)) {
+        // and after a crash it is known what is still owed. (An edit is owed to nobody: it is made again when it is due.)
+        let claims = !todo.is_empty() && novelty != Novelty::Duplicate;
+        entry.updated_at = now;
+        if claims {
+            if todo.iter().any(|a| matches!(a, Action::Notify(n) if n.mode != NotifyMode::Update)) {
                 entry.told_at = Some(now);
             }
-            let claim = Owed { claimed: Some(now), ..Owed::of(finding, novelty, done.clone()) };
-            push_bounded(&mut entry.owed, claim, OWED_MAX);
+            owed.claimed = Some(now + lease(todo.len()));
+            push_bounded(&mut entry.owed, owed.clone(), OWED_MAX);
             if !self.count(&read, &mut tallies).await? || self.ledger.put_entry(&entry).await? == Put::Conflict {
                 return Ok(None);
             }
             entry.version += 1;
-            entry.owed.pop();
         }
-        let nothing_owed = owed.is_empty();
         let counted = tallies.clone();
-        let story = Story { before: before.as_ref(), novelty, now };
-        let performed = self.perform(owed, &mut entry, &mut tallies, &story, &mut mistakes).await;
-        record(&mut entry, envelope, finding, claim, &story, &performed, done);
-        self.name_storms(&counted, &tallies).await?;
-        let entry = if nothing_owed {
+        let story = Story { before: before.as_ref(), novelty, finding, now };
+        let mut telling = Telling { entry, tallies, owed, mistakes, story };
+        let performed = self.perform(todo, &mut telling, claims).await?;
+        telling.record(&envelope.id, claim, &performed);
+        self.name_storms(&counted, &telling.tallies).await?;
+        let Telling { mut entry, mistakes, .. } = telling;
+        if claims {
+            self.settle(&mut entry, finding, true).await?;
+        } else if self.ledger.put_entry(&entry).await? == Put::Conflict {
             // Nothing was claimed: what the finding says is not known yet to whoever wrote in between.
-            if self.ledger.put_entry(&entry).await? == Put::Conflict {
-                return Ok(None);
-            }
-            entry
-        } else {
-            self.settle(entry, finding).await?
-        };
-        Ok(Some(Decided { novelty, actions: performed, entries: (before, Some(entry)), mistakes }))
-    }
-
-    /// Writes what became of a plan that was claimed. What somebody else wrote meanwhile is kept: only what we did is put
-    /// into it.
-    async fn settle(&self, ours: Entry, finding: &Finding) -> Result<Entry, Trouble> {
-        let mut entry = ours.clone();
-        for _ in 0..CONFLICTS_MAX {
-            if self.ledger.put_entry(&entry).await? == Put::Written {
-                return Ok(entry);
-            }
-            let Some(latest) = self.ledger.entry(&ours.fingerprint).await? else { break };
-            entry = latest;
-            entry.owed.retain(|o| !o.is_of(finding));
-            entry.owed.extend(ours.owed.iter().filter(|o| o.is_of(finding)).cloned());
-            if let Some(line) = ours.history.last() {
-                push_bounded(&mut entry.history, line.clone(), HISTORY_MAX);
-            }
-            if entry.episode == ours.episode {
-                entry.cards.retain(|theirs| ours.cards.iter().all(|c| c.destination != theirs.destination));
-                entry.cards.extend(ours.cards.iter().cloned());
-                entry.told_at = entry.told_at.max(ours.told_at);
-                entry.edited_at = entry.edited_at.max(ours.edited_at);
-            }
+            return Ok(None);
         }
-        Err(Trouble(format!("changed by somebody else {CONFLICTS_MAX} times in a row")))
+        self.complain(&performed, &mistakes, &entry, now).await;
+        Ok(Some(Decided { novelty, actions: performed, entries: (before, Some(entry)), mistakes }))
     }
 
     /// Counts what a plan is about to do; false where somebody else counted first. (Counting is by name: the same start or
@@ -306,71 +288,6 @@ impl<L: Ledger, M: Messenger, R: Remediator> Router<'_, L, M, R> {
         }
         Ok(())
     }
-
-    /// Performs a plan in its order. What fails does not keep the rest from being done.
-    async fn perform(
-        &self,
-        actions: Vec<Action>,
-        entry: &mut Entry,
-        tallies: &mut Tallies,
-        story: &Story<'_>,
-        mistakes: &mut Vec<String>,
-    ) -> Vec<Performed> {
-        let mut posted: BTreeMap<String, Outcome> = BTreeMap::new();
-        let mut performed = Vec::with_capacity(actions.len());
-        for action in actions {
-            let (message, outcome) = match &action {
-                Action::Remediate(r) => (None, self.remediate(r).await),
-                Action::Notify(notify) => {
-                    let mut notify = notify.clone();
-                    let first = posted.get(&notify.destination);
-                    if notify.target.is_none() && notify.mode != NotifyMode::Post {
-                        notify.target = first.and_then(Outcome::message);
-                    }
-                    let tally = notify.storm.as_ref().and_then(|key| tallies.get_mut(key));
-                    let message = self.render(&notify, entry, story, tally.as_deref(), mistakes);
-                    // A reply to a message that could not be posted shares its fate: it is not lost, and never floods.
-                    let outcome = match first.filter(|f| notify.target.is_none() && !matches!(f, Outcome::Done(_))) {
-                        Some(failed) => failed.clone(),
-                        None => self.messenger.send(&notify, &message).await,
-                    };
-                    if let Outcome::Done(made) = &outcome {
-                        note_sent(entry, tally, &notify, made.as_ref(), story.now);
-                    }
-                    if notify.mode == NotifyMode::Post {
-                        posted.insert(notify.destination.clone(), outcome.clone());
-                    }
-                    (Some(message), outcome)
-                }
-            };
-            performed.push(Performed { action, message, outcome });
-        }
-        performed
-    }
-
-    async fn remediate(&self, remediate: &Remediate) -> Outcome {
-        if remediate.mode == Mode::Automatic && remediate.stopped.is_none() {
-            self.remediator.start(remediate).await
-        } else {
-            Outcome::Nothing
-        }
-    }
-
-    /// A template's mistake must not lose the finding: its title goes out as plain text, and the mistake is told.
-    fn render(
-        &self,
-        notify: &Notify,
-        entry: &Entry,
-        story: &Story<'_>,
-        tally: Option<&Tally>,
-        mistakes: &mut Vec<String>,
-    ) -> Message {
-        let view = show::view(&self.policy.config, entry, notify.kind, story.novelty, story.before, tally);
-        self.formatter.slack(&view).unwrap_or_else(|error| {
-            mistakes.push(error.to_string());
-            Message::plain(&view)
-        })
-    }
 }
 
 /// What was decided and done about a finding, and recorded.
@@ -381,72 +298,28 @@ struct Decided {
     mistakes: Vec<String>,
 }
 
-/// What a plan's actions are performed for.
-struct Story<'a> {
-    before: Option<&'a Entry>,
-    novelty: Novelty,
-    now: Timestamp,
+/// Why nothing can be decided now.
+enum Halt {
+    Trouble(Trouble),
+    /// Somebody else is telling of this problem, for so long at most.
+    Busy(SignedDuration),
 }
 
-/// Remembers where the problem was told, so that its card can be kept true.
-fn note_sent(entry: &mut Entry, tally: Option<&mut Tally>, notify: &Notify, made: Option<&Posted>, now: Timestamp) {
-    if notify.mode == NotifyMode::Update {
-        if notify.kind == Kind::Card {
-            entry.edited_at = Some(now);
-        }
-        return;
+impl From<Trouble> for Halt {
+    fn from(trouble: Trouble) -> Self {
+        Self::Trouble(trouble)
     }
-    let (message, link) = match (notify.kind, made) {
-        // A line's card is the thread that it stands in.
-        (Kind::StormLine, _) => (notify.target.clone(), None),
-        (_, Some(made)) if notify.mode == NotifyMode::Post => (Some(made.id.clone()), made.link.clone()),
-        // A reply is a message too, but no card.
-        _ => return,
-    };
-    let Some(message) = message else { return };
-    if let (Kind::Storm, Some(tally)) = (notify.kind, tally) {
-        tally.card = Some(message.clone());
-    }
-    let storm = matches!(notify.kind, Kind::Storm | Kind::StormLine);
-    let card = Card { destination: notify.destination.clone(), message, link, storm };
-    entry.cards.retain(|c| c.destination != card.destination);
-    entry.cards.push(card);
 }
 
-/// Whether somebody else is telling of this problem. Only for a while: a crash must not hold up the rest.
-fn is_being_told(entry: &Entry, finding: &Finding, now: Timestamp) -> bool {
-    let mut others = entry.owed.iter().filter(|o| !o.is_of(finding)).filter_map(|o| o.claimed);
-    others.any(|at| now.duration_since(at) < ON_ITS_WAY)
+/// How long so many actions can take: for that time, nobody else touches them.
+fn lease(actions: usize) -> SignedDuration {
+    SEND_MAX * i32::try_from(actions).unwrap_or(i32::MAX).saturating_add(1)
 }
 
-/// Writes down what came, what was decided and what was done; and what is still owed.
-fn record(
-    entry: &mut Entry,
-    envelope: &Envelope<'_>,
-    finding: &Finding,
-    claim: &Claim,
-    story: &Story<'_>,
-    performed: &[Performed],
-    mut done: Vec<String>,
-) {
-    let told = |p: &Performed| match &p.outcome {
-        Outcome::Done(_) => format!("{}: done", p.action.key()),
-        Outcome::Nothing => format!("{}: nothing to start", p.action.key()),
-        Outcome::Later(_, why) => format!("{}: later, {why}", p.action.key()),
-        Outcome::Failed(why) => format!("{}: failed, {why}", p.action.key()),
-    };
-    let line = History {
-        at: story.now,
-        event: envelope.id.to_string(),
-        reporter: finding.reporter.clone(),
-        novelty: story.novelty,
-        severity: claim.severity,
-        done: performed.iter().map(told).collect(),
-    };
-    push_bounded(&mut entry.history, line, HISTORY_MAX);
-    if performed.iter().any(|p| matches!(p.outcome, Outcome::Later(..))) {
-        let settled = performed.iter().filter(|p| !matches!(p.outcome, Outcome::Later(..)));
-        done.extend(settled.map(|p| p.action.key()));
-        push_bounded(&mut entry.owed, Owed::of(finding, story.novelty, done), OWED_MAX);
-    }
+/// How long somebody else may still be telling of this problem. Only for a while: a crash must not hold up the rest.
+/// Another occurrence that is only counted need not wait.
+fn being_told(entry: &Entry, finding: &Finding, novelty: Novelty, now: Timestamp) -> Option<SignedDuration> {
+    let counted = matches!(novelty, Novelty::Duplicate | Novelty::BelowThreshold);
+    let others = entry.owed.iter().filter(|o| !counted || o.is_of(finding)).filter_map(|o| o.claimed);
+    others.max().map(|until| until.duration_since(now)).filter(|wait| wait.is_positive())
 }

@@ -191,6 +191,8 @@ fn explain_finding(steps: &mut Steps, policy: &Policy, told: &Told) {
 fn action(action: &Action) -> String {
     match action {
         Action::Notify(n) => format!("{} to {} ({:?})", n.mode.as_str(), n.destination, n.kind).to_lowercase(),
+        Action::Digest(w) => format!("named in the digest of {} at {}", w.destination, w.until),
+        Action::Publish(p) => format!("published on {} as {:?}", p.bus, p.detail_type),
         Action::Remediate(r) => {
             let then = match &r.stopped {
                 Some(stop) => format!("stopped by the rail {:?}: {}", stop.rail, stop.reason),

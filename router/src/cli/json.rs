@@ -158,6 +158,24 @@ fn action_json(performed: &Performed) -> io::Result<Box<RawValue>> {
                 message: performed.message.as_ref(),
             })
         }
+        Action::Digest(w) => {
+            #[derive(Serialize)]
+            struct Digest<'a> {
+                kind: &'static str,
+                destination: &'a str,
+                until: jiff::Timestamp,
+            }
+            raw(&Digest { kind: "digest", destination: &w.destination, until: w.until })
+        }
+        Action::Publish(p) => {
+            #[derive(Serialize)]
+            struct Publish<'a> {
+                kind: &'static str,
+                bus: &'a str,
+                detail_type: &'static str,
+            }
+            raw(&Publish { kind: "publish", bus: &p.bus, detail_type: p.detail_type })
+        }
         Action::Remediate(r) => {
             #[derive(Serialize)]
             struct Remediate<'a> {

@@ -2,7 +2,7 @@
 use super::USAGE;
 use crate::{
     act::{
-        memory::{MemoryLedger, MemoryMessenger, MemoryRemediator},
+        memory::{MemoryLedger, MemoryMessenger, MemoryPublisher, MemoryRemediator},
         router::Router,
     },
     decide::{
@@ -23,7 +23,7 @@ use std::{
 const CONFIG: &str = "findings-router.toml";
 
 /// A router whose ends are in memory.
-pub type MemoryRouter<'p> = Router<'p, MemoryLedger, MemoryMessenger, MemoryRemediator>;
+pub type MemoryRouter<'p> = Router<'p, MemoryLedger, MemoryMessenger, MemoryRemediator, MemoryPublisher>;
 
 /// Everything that decides and renders, loaded without a mistake.
 pub struct Setup {
@@ -47,6 +47,7 @@ impl Setup {
             ledger: MemoryLedger::default(),
             messenger: MemoryMessenger::default(),
             remediator: MemoryRemediator,
+            publisher: MemoryPublisher,
         }
     }
 }

@@ -122,6 +122,8 @@ impl Transcript {
                     writeln!(out, "    {DIM}│{DIM:#} {line}")?;
                 }
             }
+            Action::Digest(w) => writeln!(out, "  in the digest of {} at {}", w.destination, clock(w.until))?,
+            Action::Publish(p) => writeln!(out, "  publish {BOLD}{}{BOLD:#} on {}", p.detail_type, p.bus)?,
             Action::Remediate(r) => {
                 let fate = match (&r.stopped, r.mode) {
                     (Some(_), _) => "stopped",
@@ -147,7 +149,7 @@ impl Transcript {
             }
         }
         match &performed.outcome {
-            Outcome::Later(after, why) => writeln!(out, "    {RED}again in {after:#}{RED:#}: {why}"),
+            Outcome::Later(l) => writeln!(out, "    {RED}again in {:#}{RED:#}: {}", l.after, l.why),
             Outcome::Failed(why) => writeln!(out, "    {RED}failed{RED:#}: {why}"),
             Outcome::Done(_) | Outcome::Nothing => Ok(()),
         }

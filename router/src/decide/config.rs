@@ -1,8 +1,14 @@
-//! The user's configuration (`findings-router.toml`): accounts, routes, adjustments, storms and remediation rails.
+//! The user's configuration (`findings-router.toml`): accounts, adjustments, storms and remediation rails; routes and how
+//! the live router is connected have files of their own.
 //!
 //! With no file at all everything works: what is left out has a default, stated here once.
+mod live;
+mod route;
 #[cfg(test)]
 mod tests;
+
+pub use live::{Live, Reference, Store, queue_url};
+pub use route::{Clock, DESTINATION, Destination, QuietHours, Route, Seen, To};
 
 use super::{
     identity::is_account,
@@ -14,14 +20,10 @@ use crate::values::{
     action::{Effect, Mode},
     severity::Severity,
     time,
-    tree::Node,
 };
 use findings_formatters::view::Locale;
 use jiff::{SignedDuration, Timestamp, civil::Date, tz::TimeZone};
 use std::collections::BTreeMap;
-
-/// Where cards go when no route says otherwise.
-pub const DESTINATION: &str = "slack:#security";
 
 /// Everything a user can set.
 #[derive(Debug)]
@@ -32,6 +34,14 @@ pub struct Config {
     pub locale: Locale,
     /// The account directory, by account id.
     pub accounts: BTreeMap<String, Account>,
+    /// Whom to call, by the owner's name: the id of a Slack user or user group.
+    pub owners: BTreeMap<String, String>,
+    /// Time zone, quiet hours, time of digests.
+    pub clock: Clock,
+    /// The channel where the router tells what it could not do.
+    pub operations: Option<String>,
+    /// How the live router is connected.
+    pub live: Live,
     /// Ordered; the first that matches takes it, unless it says `continue`.
     pub routes: Vec<Route>,
     /// Changes of severity and suppressions.
@@ -53,29 +63,6 @@ pub struct Account {
     pub environment: Option<String>,
     /// Who owns it.
     pub owner: Option<String>,
-}
-
-/// One line of the routing table. Every condition that is set must hold.
-#[derive(Debug, Default)]
-pub struct Route {
-    /// At least this severe.
-    pub severity: Option<Severity>,
-    /// One of these reporters.
-    pub reporter: Vec<String>,
-    /// One of these accounts, by id.
-    pub account: Vec<String>,
-    /// One of these environments.
-    pub environment: Vec<String>,
-    /// One of these owners.
-    pub owner: Vec<String>,
-    /// One of these playbooks.
-    pub playbook: Vec<String>,
-    /// The event matches.
-    pub when: Option<Pattern>,
-    /// Where it goes; nowhere if empty.
-    pub to: Vec<String>,
-    /// Go on to the next routes too.
-    pub go_on: bool,
 }
 
 /// What an adjustment does to the findings it matches.
@@ -192,6 +179,10 @@ impl Default for Config {
             file: String::new(),
             locale: Locale::En,
             accounts: BTreeMap::new(),
+            owners: BTreeMap::new(),
+            clock: Clock::default(),
+            operations: None,
+            live: Live::default(),
             routes: Vec::new(),
             adjustments: Vec::new(),
             storm: StormLimits::default(),
@@ -215,7 +206,13 @@ impl Config {
                 config.accounts.insert(id, account);
             }
         }
-        config.routes = root.get("route").map(|r| r.list()).unwrap_or_default().iter().filter_map(read_route).collect();
+        let owners = root.get("owners").and_then(|o| o.table()).map(|t| t.entries()).unwrap_or_default();
+        config.owners =
+            owners.into_iter().filter_map(|(name, item)| Some((name, item.parse(route::person)?))).collect();
+        config.clock = route::read_clock(&root);
+        config.operations = root.get("operations").and_then(|o| o.parse(route::channel));
+        config.live = live::read_live(&root);
+        config.routes = root.get("route").map(|r| r.list()).unwrap_or_default().iter().filter_map(route::read_route).collect();
         config.adjustments =
             root.get("adjust").map(|a| a.list()).unwrap_or_default().iter().filter_map(read_adjust).collect();
         if let Some(table) = root.get("storm").and_then(|s| s.table()) {
@@ -255,6 +252,13 @@ impl Config {
                 "add [accounts.…], or mend the id",
             );
         }
+        let of_owner = self.routes.iter().any(|r| r.mention.iter().any(|m| m == route::OWNER));
+        if of_owner && self.owners.is_empty() {
+            doc.problem(
+                "`route` mentions the owner, but nobody knows how to call one",
+                "add [owners], for example team-shop = \"S0123ABCD\"",
+            );
+        }
         let owner = |o: &str| self.accounts.values().any(|a| a.owner.as_deref() == Some(o));
         for o in self.routes.iter().flat_map(|r| &r.owner).filter(|o| !owner(o)) {
             doc.problem(
@@ -267,59 +271,6 @@ impl Config {
     /// What is known of an account.
     pub fn account(&self, id: &str) -> Option<&Account> {
         self.accounts.get(id)
-    }
-
-    /// Where a finding goes: every destination once, in the routes' order.
-    pub fn destinations(&self, seen: &Seen<'_>) -> Vec<&str> {
-        let mut to = Vec::new();
-        let mut taken = false;
-        for route in self.routes.iter().filter(|r| r.takes(seen)) {
-            taken = true;
-            for destination in &route.to {
-                if !to.contains(&destination.as_str()) {
-                    to.push(destination.as_str());
-                }
-            }
-            if !route.go_on {
-                break;
-            }
-        }
-        // What no route takes must not go nowhere; a route `to = []` drops on purpose.
-        if !taken {
-            to.push(DESTINATION);
-        }
-        to
-    }
-}
-
-/// What a route looks at.
-pub struct Seen<'a> {
-    /// The verdict's severity.
-    pub severity: Severity,
-    /// Who reports it.
-    pub reporter: &'a str,
-    /// The account's id.
-    pub account: &'a str,
-    /// What the directory knows of the account.
-    pub known: Option<&'a Account>,
-    /// The playbook that claims it.
-    pub playbook: &'a str,
-    /// The event.
-    pub tree: &'a Node<'a>,
-}
-
-impl Route {
-    fn takes(&self, seen: &Seen<'_>) -> bool {
-        let one_of = |list: &[String], value: Option<&str>| {
-            list.is_empty() || value.is_some_and(|v| list.iter().any(|l| l == v))
-        };
-        self.severity.is_none_or(|least| seen.severity >= least)
-            && one_of(&self.reporter, Some(seen.reporter))
-            && one_of(&self.account, Some(seen.account))
-            && one_of(&self.environment, seen.known.and_then(|a| a.environment.as_deref()))
-            && one_of(&self.owner, seen.known.and_then(|a| a.owner.as_deref()))
-            && one_of(&self.playbook, Some(seen.playbook))
-            && self.when.as_ref().is_none_or(|w| w.matches(seen.tree))
     }
 }
 
@@ -344,40 +295,6 @@ fn read_account(id: &str, item: &Item<'_>) -> Option<Account> {
     let account = Account { name: text("name"), environment: text("environment"), owner: text("owner") };
     table.finish();
     Some(account)
-}
-
-fn read_route(item: &Item<'_>) -> Option<Route> {
-    let table = item.table()?;
-    let texts = |key| table.get(key).map(|t| t.texts()).unwrap_or_default();
-    let to = table.need("to", "one or more destinations, for example \"slack:#security\"; an empty list drops it");
-    let route = Route {
-        severity: table.get("severity").and_then(|s| s.parse(str::parse)),
-        reporter: texts("reporter"),
-        account: accounts(table.get("account")),
-        environment: texts("environment"),
-        owner: texts("owner"),
-        playbook: texts("playbook"),
-        when: table.get("when").and_then(|w| pattern(&w)),
-        to: to.map(|t| t.list().iter().filter_map(|d| d.parse(destination)).collect()).unwrap_or_default(),
-        go_on: table.get("continue").and_then(|c| c.truth()).unwrap_or(false),
-    };
-    table.finish();
-    Some(route)
-}
-
-fn destination(text: &str) -> Result<String, String> {
-    match text.strip_prefix("slack:") {
-        Some(channel) if is_channel(channel) => Ok(text.to_owned()),
-        _ => Err(format!("{text:?} is not a destination; write \"slack:#channel\" or \"slack:C0123456789\"")),
-    }
-}
-
-/// A channel's id, or `#` and its name: no capitals, spaces or punctuation, at most 80 characters.
-fn is_channel(text: &str) -> bool {
-    let of_id = |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit();
-    let id = |t: &str| t.starts_with(['C', 'G', 'D']) && t.len() >= 9 && t.bytes().all(of_id);
-    let name = |c: char| !c.is_uppercase() && (c.is_alphanumeric() || c == '-' || c == '_');
-    text.strip_prefix('#').map_or_else(|| id(text), |n| (1..=80).contains(&n.chars().count()) && n.chars().all(name))
 }
 
 fn read_adjust(item: &Item<'_>) -> Option<Adjust> {

@@ -5,6 +5,7 @@ pub mod config;
 mod corpus;
 pub mod identity;
 pub mod novelty;
+pub mod ocsf;
 pub mod pattern;
 pub mod plan;
 pub mod playbook;

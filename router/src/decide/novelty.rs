@@ -90,7 +90,8 @@ fn open(entry: &mut Entry, finding: &Finding, claim: &Claim, timing: Timing, now
     entry.state = State::Open;
     entry.severity = claim.severity;
     entry.first_seen = counted.into_iter().min().unwrap_or(finding.first_seen);
-    (entry.closed_at, entry.told_at, entry.edited_at) = (None, None, None);
+    (entry.closed_at, entry.told_at, entry.edited_at, entry.edit_due) = (None, None, None, None);
+    entry.waiting.clear();
     if reopened { Novelty::Reopened } else { Novelty::New }
 }
 
@@ -205,6 +206,8 @@ fn blank(finding: &Finding, claim: &Claim) -> Entry {
         last_seen: finding.last_seen,
         told_at: None,
         edited_at: None,
+        edit_due: None,
+        waiting: Vec::new(),
         reports: Vec::new(),
         overflow: false,
         actors: Vec::new(),
@@ -215,5 +218,7 @@ fn blank(finding: &Finding, claim: &Claim) -> Entry {
         offers: Vec::new(),
         owed: Vec::new(),
         history: Vec::new(),
+        updated_at: finding.sent,
+        names: Vec::new(),
     }
 }

@@ -3,13 +3,13 @@
 mod tests;
 
 use super::{
-    config::{Config, Seen},
+    config::{Config, Destination, Seen},
     playbook::Playbook,
     rails,
 };
 use crate::values::{
-    action::{Action, Notify, NotifyMode, Remediate},
-    entry::{Card, Entry, Offer, State, Tally},
+    action::{Action, Notify, NotifyMode, Publish, Remediate},
+    entry::{Card, Entry, Offer, State, Tally, Waiting},
     finding::Finding,
     severity::Severity,
     tree::Node,
@@ -21,6 +21,11 @@ use std::collections::BTreeMap;
 
 /// A card's count and last-seen are edited at most this often.
 pub const EDIT_EVERY: SignedDuration = SignedDuration::from_secs(60);
+
+/// `detail-type` of our own event: people were told.
+pub const FINDING_TOLD: &str = "Finding Told";
+/// `detail-type` of our own event: the problem is over.
+pub const FINDING_RESOLVED: &str = "Finding Resolved";
 
 /// Everything a plan is made from.
 pub struct Facts<'a> {
@@ -43,17 +48,19 @@ pub struct Facts<'a> {
 /// The sliding counts that a plan reads and moves on, by key.
 pub type Tallies = BTreeMap<String, Tally>;
 
-impl<'a> Facts<'a> {
+impl Facts<'_> {
     /// Where the finding goes.
-    pub fn destinations(&self) -> Vec<&'a str> {
-        self.config.destinations(&Seen {
+    pub fn destinations(&self) -> Vec<Destination> {
+        let seen = Seen {
             severity: self.claim.severity,
             reporter: &self.finding.reporter,
             account: &self.finding.account,
             known: self.config.account(&self.finding.account),
             playbook: &self.playbook.name,
+            tags: &self.claim.about.tags,
             tree: self.tree,
-        })
+        };
+        self.config.destinations(&seen, self.now)
     }
 
     /// The tallies that [`plan`] will ask for, so that they can be read first.
@@ -61,7 +68,7 @@ impl<'a> Facts<'a> {
         if !opens(self.novelty) {
             return Vec::new();
         }
-        let storms = self.destinations().into_iter().map(|d| self.storm_key(d));
+        let storms = self.destinations().into_iter().filter(|d| d.until.is_none()).map(|d| self.storm_key(&d.channel));
         let starts =
             self.playbook.remediate.iter().map(|r| rails::tally_key(&r.runbook, self.claim.owner(self.finding)));
         storms.chain(starts).collect()
@@ -81,7 +88,10 @@ fn opens(novelty: Novelty) -> bool {
 pub fn plan(facts: &Facts<'_>, entry: &mut Entry, tallies: &mut Tallies) -> Vec<Action> {
     let mut actions = Vec::new();
     for destination in audience(facts, entry) {
-        notify(facts, entry, tallies, &destination, &mut actions);
+        match destination.until {
+            Some(until) => wait(entry, Waiting { destination: destination.channel, until }, &mut actions),
+            None => notify(facts, entry, tallies, &destination, &mut actions),
+        }
     }
     // Where a retry comes after the problem is over, nothing is left to mend.
     if opens(facts.novelty) && entry.state == State::Open {
@@ -107,29 +117,63 @@ pub fn plan(facts: &Facts<'_>, entry: &mut Entry, tallies: &mut Tallies) -> Vec<
         entry.offers = passed.iter().map(offer).collect();
         actions.extend(passed.into_iter().map(Action::Remediate));
     }
+    let detail_type = match facts.novelty {
+        _ if actions.is_empty() => None,
+        Novelty::New | Novelty::Reopened | Novelty::Escalated | Novelty::Reminder => Some(FINDING_TOLD),
+        Novelty::Resolved => Some(FINDING_RESOLVED),
+        Novelty::Duplicate | Novelty::Stale | Novelty::BelowThreshold => None,
+    };
+    let bus = facts.config.live.bus.clone();
+    actions.extend(bus.zip(detail_type).map(|(bus, detail_type)| Action::Publish(Publish { bus, detail_type })));
     actions
 }
 
+/// A channel that hears of it in its digest: noted with the entry, so that the digest finds it.
+fn wait(entry: &mut Entry, waiting: Waiting, actions: &mut Vec<Action>) {
+    let told = entry.cards.iter().any(|c| c.destination == waiting.destination);
+    if !told && entry.waiting.iter().all(|w| w.destination != waiting.destination) {
+        entry.waiting.push(waiting.clone());
+        actions.push(Action::Digest(waiting));
+    }
+}
+
+/// A card that does not show this occurrence yet is edited when that is due again.
+pub fn mark_for_edit(facts: &Facts<'_>, entry: &mut Entry, actions: &[Action]) {
+    let own = entry.cards.iter().any(|c| !c.storm);
+    if facts.novelty == Novelty::Duplicate && own && actions.is_empty() {
+        let edited = entry.edited_at.or(entry.told_at).unwrap_or(facts.now);
+        entry.edit_due.get_or_insert(edited + EDIT_EVERY);
+    }
+}
+
 /// Who hears of it: wherever a card is, it is kept true, even where routes (or the severity) have changed since.
-fn audience(facts: &Facts<'_>, entry: &Entry) -> Vec<String> {
+fn audience(facts: &Facts<'_>, entry: &Entry) -> Vec<Destination> {
     let opened = opens(facts.novelty);
     let tells = opened || matches!(facts.novelty, Novelty::Escalated | Novelty::Reminder);
-    let routed = if tells { facts.destinations() } else { Vec::new() };
-    let mut all: Vec<String> = routed.into_iter().map(str::to_owned).collect();
+    let mut all = if tells { facts.destinations() } else { Vec::new() };
     for card in entry.cards.iter().filter(|_| !opened) {
-        if !all.contains(&card.destination) {
-            all.push(card.destination.clone());
+        match all.iter_mut().find(|d| d.channel == card.destination) {
+            // What the channel has seen is not kept from it.
+            Some(known) => known.until = None,
+            None => all.push(Destination { channel: card.destination.clone(), ..Destination::default() }),
         }
     }
     all
 }
 
-fn notify(facts: &Facts<'_>, entry: &Entry, tallies: &mut Tallies, destination: &str, actions: &mut Vec<Action>) {
-    let card = entry.cards.iter().find(|c| c.destination == destination);
+fn notify(facts: &Facts<'_>, entry: &Entry, tallies: &mut Tallies, to: &Destination, actions: &mut Vec<Action>) {
+    let destination = &to.channel;
+    let card = entry.cards.iter().find(|c| c.destination == *destination);
     let mut owe = |mode, kind, target: Option<&Card>| {
-        let target = target.map(|c| c.message.clone());
         let storm = matches!(kind, Kind::Storm | Kind::StormLine).then(|| facts.storm_key(destination));
-        actions.push(Action::Notify(Notify { destination: destination.to_owned(), mode, kind, storm, target }));
+        // A new card calls people; an edit keeps whom it called.
+        let mentions = match (mode, target) {
+            (NotifyMode::Update, Some(card)) => card.mentions.clone(),
+            (NotifyMode::Post, _) => to.mentions.clone(),
+            _ => Vec::new(),
+        };
+        let target = target.map(|c| c.message.clone());
+        actions.push(Action::Notify(Notify { destination: destination.clone(), mode, kind, storm, target, mentions }));
     };
     let own = card.filter(|c| !c.storm);
     match facts.novelty {
@@ -145,7 +189,8 @@ fn notify(facts: &Facts<'_>, entry: &Entry, tallies: &mut Tallies, destination: 
                     owe(NotifyMode::Thread, Kind::StormLine, None);
                 }
                 Storm::Line(message) => {
-                    let thread = Card { destination: destination.to_owned(), message, link: None, storm: true };
+                    let thread =
+                        Card { destination: destination.clone(), message, link: None, storm: true, mentions: Vec::new() };
                     owe(NotifyMode::Update, Kind::Storm, Some(&thread));
                     owe(NotifyMode::Thread, Kind::StormLine, Some(&thread));
                 }
@@ -170,8 +215,7 @@ fn notify(facts: &Facts<'_>, entry: &Entry, tallies: &mut Tallies, destination: 
         }
         Novelty::Duplicate => {
             let edited = entry.edited_at.or(entry.told_at);
-            let tried = entry.owed.iter().any(|o| o.is_of(facts.finding));
-            let due = tried || edited.is_none_or(|at| facts.now.duration_since(at) >= EDIT_EVERY);
+            let due = edited.is_none_or(|at| facts.now.duration_since(at) >= EDIT_EVERY);
             if due && own.is_some() {
                 owe(NotifyMode::Update, Kind::Card, own);
             }

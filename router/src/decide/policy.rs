@@ -15,13 +15,12 @@ use super::{
 use crate::decide::identity;
 use crate::values::{
     finding::{ActorKind, Exercise, Finding, Resource, Status},
-    text::cut,
+    text::{cut, digest},
     tree::{Fields, Node},
     verdict::{Claim, Verdict},
 };
 use jiff::Timestamp;
-use sha2::{Digest, Sha256};
-use std::{collections::BTreeMap, fmt::Write, ops::Range};
+use std::{collections::BTreeMap, ops::Range};
 
 mod shipped {
     #![allow(missing_docs, unreachable_pub, reason = "written by build.rs")]
@@ -415,13 +414,5 @@ fn fingerprint<'b>(
         Some(Exercise::Sample | Exercise::Replay) => "exercise",
     };
     let parts = [&finding.account, owner, region.unwrap_or_default(), &about.kind, &about.id, weakness, exercise];
-    let mut hash = Sha256::new();
-    for part in parts.into_iter().chain(by) {
-        hash.update((part.len() as u64).to_le_bytes());
-        hash.update(part);
-    }
-    hash.finalize().iter().take(16).fold(String::with_capacity(32), |mut out, byte| {
-        _ = write!(out, "{byte:02x}");
-        out
-    })
+    digest(parts.into_iter().chain(by))
 }

@@ -2,6 +2,7 @@
 use super::{config::Config, plan::Facts};
 use crate::decide::identity;
 use crate::values::{
+    action::Notify,
     entry::{Entry, Offer, Shown, State, Tally},
     finding::{Actor, ActorKind, Finding, Resource, Status},
     severity::Severity,
@@ -10,7 +11,7 @@ use crate::values::{
 };
 use findings_formatters::{
     Texts, escape,
-    view::{AccountView, ActorView, Kind, Locale, RemediationView, ReporterView, ResourceView, StormView, View},
+    view::{AccountView, ActorView, Kind, LineView, Locale, RemediationView, ReporterView, ResourceView, StormView, View},
 };
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -147,11 +148,11 @@ fn nobody(locale: Locale) -> &'static str {
     }
 }
 
-/// The view of an entry's card, as it stands.
+/// What a message about an entry shows, as it stands.
 pub fn view(
     config: &Config,
     entry: &Entry,
-    kind: Kind,
+    notify: &Notify,
     novelty: Novelty,
     before: Option<&Entry>,
     storm: Option<&Tally>,
@@ -169,10 +170,9 @@ pub fn view(
         exercise: None,
     };
     let shown = entry.shown.as_ref().unwrap_or(&blank);
-    let known = config.account(&entry.account);
     let region = entry.region.as_deref();
     View {
-        kind,
+        kind: notify.kind,
         locale: config.locale,
         title: shown.title.clone(),
         why: shown.why.clone(),
@@ -184,12 +184,7 @@ pub fn view(
         resolved: entry.state == State::Closed,
         novelty: novelty.as_str().to_owned(),
         exercise: shown.exercise.clone(),
-        account: AccountView {
-            id: entry.account.clone(),
-            name: known.and_then(|a| a.name.clone()),
-            environment: known.and_then(|a| a.environment.clone()),
-            owner: known.and_then(|a| a.owner.clone()),
-        },
+        account: account(config, entry),
         region: entry.region.clone(),
         resource: ResourceView {
             kind: entry.resource.kind.to_string(),
@@ -206,7 +201,7 @@ pub fn view(
         }),
         first_seen: entry.first_seen.as_second(),
         last_seen: entry.last_seen.as_second(),
-        count: entry.reports.iter().map(|r| r.count).fold(0, u64::saturating_add).max(1),
+        count: count(entry),
         reporters: reporters(entry),
         finding_type: shown.finding_type.clone(),
         signals: shown.signals.clone(),
@@ -215,12 +210,54 @@ pub fn view(
         previous: entry.previous.iter().find_map(|c| c.link.clone()),
         fingerprint: entry.fingerprint.clone(),
         playbook: shown.playbook.clone(),
-        mentions: Vec::new(),
+        mentions: notify.mentions.iter().map(|id| mention(id)).collect(),
+        fixed: config.live.is_webhook(&notify.destination),
+        lines: Vec::new(),
         storm: storm.map(|t| StormView {
             count: t.items.len() as u64,
             minutes: u64::try_from(config.storm.window.as_mins()).unwrap_or_default(),
         }),
     }
+}
+
+fn account(config: &Config, entry: &Entry) -> AccountView {
+    let known = config.account(&entry.account);
+    AccountView {
+        id: entry.account.clone(),
+        name: known.and_then(|a| a.name.clone()),
+        environment: known.and_then(|a| a.environment.clone()),
+        owner: known.and_then(|a| a.owner.clone()),
+    }
+}
+
+/// Slack's way of calling a user or a user group.
+fn mention(id: &str) -> String {
+    if id.starts_with('S') { format!("<!subteam^{id}>") } else { format!("<@{id}>") }
+}
+
+/// A channel's digest: what came since the last one and had no card, the worst first.
+pub fn digest(config: &Config, entries: &[&Entry]) -> View {
+    let mut entries = entries.to_vec();
+    entries.sort_by_key(|e| (e.state == State::Closed, std::cmp::Reverse(e.severity), e.first_seen));
+    let line = |entry: &&Entry| LineView {
+        severity: entry.severity.as_str().to_owned(),
+        title: entry.shown.as_ref().map_or_else(|| entry.weakness.clone(), |s| s.title.clone()),
+        account: account(config, entry),
+        region: entry.region.clone(),
+        count: count(entry),
+        resolved: entry.state == State::Closed,
+    };
+    View { kind: Kind::Digest, locale: config.locale, lines: entries.iter().map(line).collect(), ..View::default() }
+}
+
+/// What the router could not do, for those who can mend it.
+pub fn note(config: &Config, what: &str, why: &str) -> View {
+    View { kind: Kind::Note, locale: config.locale, title: what.to_owned(), why: why.to_owned(), ..View::default() }
+}
+
+/// How often it was seen in this episode.
+fn count(entry: &Entry) -> u64 {
+    entry.reports.iter().map(|r| r.count).fold(0, u64::saturating_add).max(1)
 }
 
 /// Each reporter of this episode once, and whoever closed it: over when all that it reports is over.

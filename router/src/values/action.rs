@@ -1,4 +1,5 @@
 //! What is owed (actions), what became of it (outcomes), and what becomes of the message (disposition).
+use super::entry::Waiting;
 use findings_formatters::view::Kind;
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
@@ -9,8 +10,12 @@ use std::collections::BTreeMap;
 pub enum Action {
     /// Tell somebody.
     Notify(Notify),
+    /// Tell it in the channel's next digest.
+    Digest(Waiting),
     /// Offer or start a runbook; or say why not.
     Remediate(Remediate),
+    /// Tell other programs.
+    Publish(Publish),
 }
 
 impl Action {
@@ -18,7 +23,21 @@ impl Action {
     pub fn key(&self) -> String {
         match self {
             Self::Notify(n) => format!("notify {} {} {:?}", n.destination, n.mode.as_str(), n.kind),
+            Self::Digest(w) => format!("digest {}", w.destination),
             Self::Remediate(r) => format!("remediate {} {}", r.runbook, r.client_token),
+            Self::Publish(p) => format!("publish {}", p.detail_type),
+        }
+    }
+}
+
+impl Action {
+    /// What it is done to or with: a channel, a runbook, a bus.
+    pub fn subject(&self) -> &str {
+        match self {
+            Self::Notify(n) => &n.destination,
+            Self::Digest(w) => &w.destination,
+            Self::Remediate(r) => &r.runbook,
+            Self::Publish(p) => &p.bus,
         }
     }
 }
@@ -62,6 +81,17 @@ pub struct Notify {
     pub storm: Option<String>,
     /// The message to edit or to reply to, as its messenger named it; none where this plan posts it first.
     pub target: Option<String>,
+    /// Whom it calls: `U…`, `S…`, `here` or `channel`.
+    pub mentions: Vec<String>,
+}
+
+/// An event of our own that is owed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Publish {
+    /// The bus, by name or ARN.
+    pub bus: String,
+    /// What happened: its `detail-type`.
+    pub detail_type: &'static str,
 }
 
 /// How far a remediation may go by itself.
@@ -169,6 +199,15 @@ impl Outcome {
         match self {
             Self::Done(posted) => posted.as_ref().map(|p| p.id.clone()),
             Self::Nothing | Self::Later(_) | Self::Failed(_) => None,
+        }
+    }
+
+    /// Why it is not done, where it should be.
+    pub fn went_wrong(&self) -> Option<&str> {
+        match self {
+            Self::Later(later) => Some(&later.why),
+            Self::Failed(why) => Some(why),
+            Self::Done(_) | Self::Nothing => None,
         }
     }
 }

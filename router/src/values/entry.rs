@@ -69,6 +69,10 @@ pub struct Entry {
     pub told_at: Option<Timestamp>,
     /// When the card was last edited.
     pub edited_at: Option<Timestamp>,
+    /// When the card has to be edited, because it does not yet show what we know.
+    pub edit_due: Option<Timestamp>,
+    /// The digests that have yet to name it.
+    pub waiting: Vec<Waiting>,
     /// What each reporter says.
     pub reports: Vec<Report>,
     /// A report that was still active had to be forgotten: nobody can say that all is over.
@@ -89,6 +93,27 @@ pub struct Entry {
     pub owed: Vec<Owed>,
     /// What came, what was decided, and why.
     pub history: Vec<History>,
+    /// When it was last written.
+    pub updated_at: Timestamp,
+    /// What else it is found by from the next write on: see [`Card::name`].
+    #[serde(skip)]
+    pub names: Vec<String>,
+}
+
+impl Entry {
+    /// When something has to be done about it that no event will ask for.
+    pub fn due_at(&self) -> Option<Timestamp> {
+        self.waiting.iter().map(|w| w.until).chain(self.edit_due).min()
+    }
+}
+
+/// A problem that a channel hears of in its next digest.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Waiting {
+    /// The channel.
+    pub destination: String,
+    /// When its next digest is due.
+    pub until: Timestamp,
 }
 
 /// What one reporter says about one finding id. All acts of a reporter share one report.
@@ -125,6 +150,15 @@ pub struct Card {
     pub link: Option<String>,
     /// It is the thread of a storm card, not a card of its own.
     pub storm: bool,
+    /// Whom it calls.
+    pub mentions: Vec<String>,
+}
+
+impl Card {
+    /// What the ledger finds the problem by, given a message.
+    pub fn name(message: &str) -> String {
+        format!("message/{message}")
+    }
 }
 
 /// What a card says about the finding itself, kept so that an edit does not need the event again.
@@ -184,15 +218,25 @@ pub struct Owed {
     pub novelty: Novelty,
     /// The actions of its plan that are done, by key.
     pub done: Vec<String>,
-    /// When somebody began to do the rest, where nothing is known yet of what became of it.
+    /// Those that may be done all the same.
+    pub unsure: Vec<String>,
+    /// Since when somebody is at it, where nothing is known yet of what became of it.
     pub claimed: Option<Timestamp>,
 }
 
 impl Owed {
-    /// What an occurrence owes, and what of it is done.
-    pub fn of(finding: &Finding, novelty: Novelty, done: Vec<String>) -> Self {
-        let (reporter, id) = (finding.reporter.clone(), finding.id.clone());
-        Self { reporter, id, revision: finding.revision, status: finding.status, novelty, done, claimed: None }
+    /// What an occurrence owes: nothing of it is done.
+    pub fn of(finding: &Finding, novelty: Novelty) -> Self {
+        Self {
+            reporter: finding.reporter.clone(),
+            id: finding.id.clone(),
+            revision: finding.revision,
+            status: finding.status,
+            novelty,
+            done: Vec::new(),
+            unsure: Vec::new(),
+            claimed: None,
+        }
     }
 
     /// Whether it is this occurrence that owes it.
@@ -204,11 +248,13 @@ impl Owed {
     }
 }
 
-/// One line of an entry's history.
+/// One line of an entry's history; the same decision again and again is one line.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct History {
-    /// When it was decided.
+    /// When it was decided, the last time.
     pub at: Timestamp,
+    /// How often in a row.
+    pub times: u64,
     /// The `EventBridge` event's id.
     pub event: String,
     /// Who reported.
@@ -243,6 +289,23 @@ impl Tally {
     /// Adds one, forgetting the oldest beyond the limit.
     pub fn add(&mut self, at: Timestamp, name: &str) {
         push_bounded(&mut self.items, (at, name.to_owned()), TALLY_MAX);
+    }
+}
+
+impl History {
+    /// Appends a line, or counts it with the last one where that says the same.
+    pub fn push(list: &mut Vec<Self>, line: Self) {
+        match list.last_mut() {
+            Some(last) if last.done.is_empty() && last.says(&line) => {
+                *last = Self { times: last.times.saturating_add(line.times), ..line };
+            }
+            _ => push_bounded(list, line, HISTORY_MAX),
+        }
+    }
+
+    fn says(&self, other: &Self) -> bool {
+        (&self.reporter, self.novelty, self.severity, &self.done)
+            == (&other.reporter, other.novelty, other.severity, &other.done)
     }
 }
 

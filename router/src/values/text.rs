@@ -1,4 +1,5 @@
 //! Small things that several places do to text.
+use sha2::{Digest, Sha256};
 use std::fmt::Write;
 
 /// At most so many characters.
@@ -18,6 +19,19 @@ pub fn percent_encode(text: &str) -> String {
             // Writing to a string cannot fail.
             _ = write!(out, "%{byte:02X}");
         }
+        out
+    })
+}
+
+/// A short name for some texts in this order: 32 hexadecimal digits that nobody can make the same for others.
+pub fn digest<'a>(texts: impl IntoIterator<Item = &'a str>) -> String {
+    let mut hash = Sha256::new();
+    for text in texts {
+        hash.update((text.len() as u64).to_le_bytes());
+        hash.update(text);
+    }
+    hash.finalize().iter().take(16).fold(String::with_capacity(32), |mut out, byte| {
+        _ = write!(out, "{byte:02x}");
         out
     })
 }

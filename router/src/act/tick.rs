@@ -1,0 +1,156 @@
+//! What no event asks for: digests, and edits of cards that were put off. Whoever is live calls it now and then; several
+//! may, as each piece of work is claimed in the ledger first.
+use super::{
+    perform::note_card,
+    ports::{Delivery, Ledger, Messenger, Publisher, Put, Remediator, Trouble},
+    router::{CONFLICTS_MAX, Router},
+};
+use crate::{
+    decide::show,
+    values::{
+        action::{Notify, NotifyMode, Outcome},
+        entry::{Entry, Tally},
+        text::digest,
+        verdict::Novelty,
+    },
+};
+use findings_formatters::{Message, view::Kind};
+use jiff::{SignedDuration, Timestamp};
+use std::collections::BTreeMap;
+
+/// Entries looked at in one tick; what is left is due the next time.
+const DUE_MAX: usize = 500;
+/// How long one of several may take to send a digest before another tries.
+const DIGEST_LEASE: SignedDuration = SignedDuration::from_mins(2);
+
+/// What a tick did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ticked {
+    /// Cards edited.
+    pub edits: usize,
+    /// Digests sent.
+    pub digests: usize,
+    /// What went wrong; it is tried again.
+    pub errors: Vec<String>,
+}
+
+impl<L: Ledger, M: Messenger, R: Remediator, P: Publisher> Router<'_, L, M, R, P> {
+    /// Does what is due.
+    pub async fn tick(&self, now: Timestamp) -> Result<Ticked, Trouble> {
+        let mut ticked = Ticked::default();
+        let due = self.ledger.due(now, DUE_MAX).await?;
+        let mut channels: BTreeMap<&str, Vec<&Entry>> = BTreeMap::new();
+        for waiting in due.iter().flat_map(|e| e.waiting.iter().filter(|w| w.until <= now).map(move |w| (w, e))) {
+            channels.entry(&waiting.0.destination).or_default().push(waiting.1);
+        }
+        for (channel, entries) in channels {
+            self.send_digest(channel, &entries, now, &mut ticked).await?;
+        }
+        for entry in due.iter().filter(|e| e.edit_due.is_some_and(|at| at <= now)) {
+            // Edits are limited for the whole workspace: when one has to wait, so have all.
+            if !self.edit(entry.clone(), now, &mut ticked).await? {
+                break;
+            }
+        }
+        Ok(ticked)
+    }
+
+    /// Shows what is known now on a problem's cards. False where edits have to wait.
+    async fn edit(&self, mut entry: Entry, now: Timestamp, ticked: &mut Ticked) -> Result<bool, Trouble> {
+        let mut go_on = true;
+        entry.edit_due = None;
+        for card in entry.cards.clone().into_iter().filter(|c| !c.storm) {
+            let notify = Notify {
+                destination: card.destination,
+                mode: NotifyMode::Update,
+                kind: Kind::Card,
+                storm: None,
+                target: Some(card.message),
+                mentions: card.mentions,
+            };
+            let view = show::view(&self.policy.config, &entry, &notify, Novelty::Duplicate, None, None);
+            let message = self.formatter.slack(&view).unwrap_or_else(|_| Message::plain(&view));
+            let key = digest(["edit", &entry.fingerprint, &now.to_string()]);
+            match self.messenger.send(&notify, &message, Delivery { key: &key, unsure: false }).await {
+                Outcome::Done(made) => {
+                    note_card(&mut entry, &notify, made.as_ref(), now);
+                    ticked.edits += 1;
+                }
+                Outcome::Later(later) => {
+                    entry.edit_due = Some(now + later.after);
+                    go_on = false;
+                }
+                Outcome::Failed(why) => ticked.errors.push(format!("{}: {why}", notify.destination)),
+                Outcome::Nothing => {}
+            }
+        }
+        entry.updated_at = now;
+        // Where somebody else wrote meanwhile, it is due again and looked at again.
+        self.ledger.put_entry(&entry).await?;
+        Ok(go_on)
+    }
+
+    /// Sends one channel's digest; each entry then no longer waits for it.
+    async fn send_digest(
+        &self,
+        channel: &str,
+        entries: &[&Entry],
+        now: Timestamp,
+        ticked: &mut Ticked,
+    ) -> Result<(), Trouble> {
+        let Some(tally) = self.claim_digest(channel, now).await? else { return Ok(()) };
+        let notify = Notify {
+            destination: channel.to_owned(),
+            mode: NotifyMode::Post,
+            kind: Kind::Digest,
+            storm: None,
+            target: None,
+            mentions: Vec::new(),
+        };
+        let message = self.formatter.slack(&show::digest(&self.policy.config, entries));
+        let message = match message {
+            Ok(message) => message,
+            Err(error) => return { ticked.errors.push(error.to_string()); Ok(()) },
+        };
+        let until = entries.iter().flat_map(|e| &e.waiting).map(|w| w.until).min().unwrap_or(now).to_string();
+        let key = digest(["digest", channel, &until]);
+        // Whoever claimed it before did not come to the end.
+        let unsure = tally.items.len() > 1;
+        match self.messenger.send(&notify, &message, Delivery { key: &key, unsure }).await {
+            Outcome::Done(_) | Outcome::Nothing => ticked.digests += 1,
+            Outcome::Later(later) => return { ticked.errors.push(format!("{channel}: {}", later.why)); Ok(()) },
+            Outcome::Failed(why) => ticked.errors.push(format!("{channel}: {why}")),
+        }
+        for entry in entries {
+            self.told_in_digest((*entry).clone(), channel, now).await?;
+        }
+        let done = Tally { items: Vec::new(), version: tally.version + 1, ..tally };
+        self.ledger.put_tally(&done).await?;
+        Ok(())
+    }
+
+    /// None where another one is at it.
+    async fn claim_digest(&self, channel: &str, now: Timestamp) -> Result<Option<Tally>, Trouble> {
+        let mut tally = self.ledger.tally(&format!("digest/{channel}")).await?;
+        let at_it = tally.items.last().is_some_and(|(at, _)| now.duration_since(*at) < DIGEST_LEASE);
+        if at_it {
+            return Ok(None);
+        }
+        tally.add(now, "claimed");
+        Ok((self.ledger.put_tally(&tally).await? == Put::Written).then_some(tally))
+    }
+
+    async fn told_in_digest(&self, mut entry: Entry, channel: &str, now: Timestamp) -> Result<(), Trouble> {
+        for _ in 0..CONFLICTS_MAX {
+            entry.waiting.retain(|w| w.destination != channel || w.until > now);
+            entry.told_at = Some(now);
+            entry.updated_at = now;
+            if self.ledger.put_entry(&entry).await? == Put::Written {
+                return Ok(());
+            }
+            let Some(latest) = self.ledger.entry(&entry.fingerprint).await? else { return Ok(()) };
+            entry = latest;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,164 @@
+//! Where the live router is connected: queue, ledger, Slack, HTTP, bus. Secrets are references, never values.
+use super::{route, set, some_time};
+use crate::decide::written::{Item, Table};
+use jiff::SignedDuration;
+use std::{collections::BTreeMap, fmt, net::SocketAddr, str::FromStr};
+
+/// How the live router is connected; what is left out comes from the environment, or is not used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Live {
+    /// The SQS queue that events come from, by URL.
+    pub queue: Option<String>,
+    /// Messages handled at the same time.
+    pub concurrency: u32,
+    /// Where is remembered.
+    pub ledger: Store,
+    /// How long after the last word of it a problem is remembered.
+    pub retention: SignedDuration,
+    /// Slack's bot token.
+    pub slack_token: Option<Reference>,
+    /// What Slack signs its requests with.
+    pub slack_signing_secret: Option<Reference>,
+    /// Incoming webhooks, by channel (`#security`); `*` is every other channel.
+    pub slack_webhooks: BTreeMap<String, Reference>,
+    /// Where the daemon listens.
+    pub listen: Option<SocketAddr>,
+    /// What `POST /events` demands.
+    pub http_token: Option<Reference>,
+    /// The bus that hears what the router decided and did.
+    pub bus: Option<String>,
+}
+
+/// Where the ledger is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Store {
+    /// One file, for one daemon.
+    File(String),
+    /// A `DynamoDB` table, for Lambda and for several daemons.
+    Table(String),
+}
+
+impl Default for Live {
+    fn default() -> Self {
+        Self {
+            queue: None,
+            concurrency: 32,
+            ledger: Store::File("findings-router.ledger".to_owned()),
+            retention: SignedDuration::from_hours(24 * 90),
+            slack_token: None,
+            slack_signing_secret: None,
+            slack_webhooks: BTreeMap::new(),
+            listen: None,
+            http_token: None,
+            bus: None,
+        }
+    }
+}
+
+impl Live {
+    /// Whether a channel is reached by a webhook, which can post and nothing else.
+    pub fn is_webhook(&self, destination: &str) -> bool {
+        let channel = destination.strip_prefix("slack:").unwrap_or(destination);
+        self.slack_webhooks.contains_key(channel) || (self.slack_token.is_none() && self.slack_webhooks.contains_key("*"))
+    }
+}
+
+/// Where a secret is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reference {
+    /// An environment variable.
+    Env(String),
+    /// A secret of Secrets Manager, by name or ARN; with `#key`, one value of a JSON secret.
+    SecretsManager(String, Option<String>),
+    /// A parameter of Parameter Store.
+    Ssm(String),
+}
+
+impl FromStr for Reference {
+    type Err = String;
+
+    /// The text is never repeated in the error: somebody may have written the secret itself.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let is_name = |name: &str| !name.is_empty() && !name.contains(char::is_whitespace);
+        match text.split_once(':') {
+            Some(("env", name)) if is_name(name) => Ok(Self::Env(name.to_owned())),
+            Some(("secretsmanager", id)) if is_name(id) => Ok(match id.split_once('#') {
+                Some((id, key)) => Self::SecretsManager(id.to_owned(), Some(key.to_owned())),
+                None => Self::SecretsManager(id.to_owned(), None),
+            }),
+            Some(("ssm", name)) if is_name(name) => Ok(Self::Ssm(name.to_owned())),
+            _ => Err("is not a reference to a secret; write \"env:NAME\", \"secretsmanager:ID\" (or \"ID#key\") or \"ssm:/path\", never the secret itself".to_owned()),
+        }
+    }
+}
+
+impl fmt::Display for Reference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Env(name) => write!(f, "env:{name}"),
+            Self::SecretsManager(id, None) => write!(f, "secretsmanager:{id}"),
+            Self::SecretsManager(id, Some(key)) => write!(f, "secretsmanager:{id}#{key}"),
+            Self::Ssm(name) => write!(f, "ssm:{name}"),
+        }
+    }
+}
+
+/// `[queue]`, `[ledger]`, `[slack]`, `[http]` and `[publish]`.
+pub(super) fn read_live(root: &Table<'_>) -> Live {
+    let mut live = Live::default();
+    let table = |key| root.get(key).and_then(|t| t.table());
+    if let Some(queue) = table("queue") {
+        live.queue = queue.get("url").and_then(|u| u.parse(queue_url));
+        set(&mut live.concurrency, queue.get("concurrency").and_then(|c| c.whole(1, 1_000)));
+        queue.finish();
+    }
+    if let Some(ledger) = table("ledger") {
+        let text = |key| ledger.get(key).and_then(|t| t.text().map(str::to_owned));
+        match (text("file"), text("table")) {
+            (Some(_), Some(_)) => ledger.fail("the ledger cannot be both a `file` and a `table`", "take one of them out"),
+            (Some(file), None) => live.ledger = Store::File(file),
+            (None, Some(name)) => live.ledger = Store::Table(name),
+            (None, None) => {}
+        }
+        set(&mut live.retention, ledger.get("retention").and_then(|r| r.parse(some_time)));
+        ledger.finish();
+    }
+    if let Some(slack) = table("slack") {
+        live.slack_token = reference(slack.get("token"));
+        live.slack_signing_secret = reference(slack.get("signing-secret"));
+        for (channel, item) in slack.get("webhooks").and_then(|w| w.table()).map(|t| t.entries()).unwrap_or_default() {
+            if channel != "*" && !route::is_channel(&channel) {
+                item.fail("is not a channel", "write \"#channel\" in quotes, or \"*\" for every other channel");
+            }
+            live.slack_webhooks.extend(reference(Some(item)).map(|r| (channel, r)));
+        }
+        slack.finish();
+    }
+    if let Some(http) = table("http") {
+        let address = |text: &str| {
+            text.parse().map_err(|_| format!("{text:?} is not an address; write for example \"127.0.0.1:8080\""))
+        };
+        live.listen = http.get("listen").and_then(|l| l.parse(address));
+        live.http_token = reference(http.get("token"));
+        http.finish();
+    }
+    if let Some(publish) = table("publish") {
+        let bus = publish.need("bus", "the name or ARN of an event bus");
+        live.bus = bus.and_then(|b| b.text().map(str::to_owned));
+        publish.finish();
+    }
+    live
+}
+
+fn reference(item: Option<Item<'_>>) -> Option<Reference> {
+    item?.parse(str::parse)
+}
+
+/// The URL of a queue.
+pub fn queue_url(text: &str) -> Result<String, String> {
+    let good = ["https://", "http://"].iter().any(|scheme| text.starts_with(scheme)) && text.matches('/').count() >= 4;
+    if good {
+        return Ok(text.to_owned());
+    }
+    Err(format!("{text:?} is not the URL of a queue; write \"https://sqs.REGION.amazonaws.com/ACCOUNT/NAME\""))
+}
