@@ -1,6 +1,8 @@
 //! Findings made up for looking at cards: every field filled, and nothing filled that can be empty. User templates are
 //! tried on both when they are loaded, and previews show them.
-use crate::view::{AccountView, ActorView, Kind, LineView, Locale, RemediationView, ReporterView, ResourceView, StormView, View};
+use crate::view::{
+    AccountView, ActorView, Kind, LineView, Locale, RemediationView, ReporterView, ResourceView, StormView, View,
+};
 
 /// 2026-11-22 02:40 UTC.
 const FIRST: i64 = 1_795_315_200;

@@ -2,11 +2,13 @@
 use crate::{
     decide::{config::Config, novelty::Timing, playbook::Playbook, written::Problem},
     values::{
+        action::{Notify, NotifyMode},
         finding::{Finding, Resource, Status},
         severity::Severity,
         verdict::Claim,
     },
 };
+use findings_formatters::view::Kind;
 use jiff::{SignedDuration, Timestamp};
 
 pub(crate) const ACCOUNT: &str = "111122223333";
@@ -76,6 +78,18 @@ pub(crate) fn claim(finding: &Finding) -> Claim {
         fingerprint: "fingerprint".to_owned(),
         also: Vec::new(),
         notes: Vec::new(),
+    }
+}
+
+/// An edit of a card.
+pub(crate) fn edit() -> Notify {
+    Notify {
+        destination: "slack:#security".to_owned(),
+        mode: NotifyMode::Update,
+        kind: Kind::Card,
+        storm: None,
+        target: Some("1".to_owned()),
+        mentions: Vec::new(),
     }
 }
 

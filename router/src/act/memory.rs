@@ -27,6 +27,16 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+impl Clone for MemoryLedger {
+    fn clone(&self) -> Self {
+        Self {
+            entries: lock(&self.entries).clone().into(),
+            tallies: lock(&self.tallies).clone().into(),
+            names: lock(&self.names).clone().into(),
+        }
+    }
+}
+
 impl MemoryLedger {
     fn sorted<K: Ord>(&self, limit: usize, key: impl Fn(&Entry) -> Option<K>) -> Vec<Entry> {
         let entries = lock(&self.entries);

@@ -1,6 +1,10 @@
 //! Performs what plans name, through ports: the ledger, the messenger, the remediator and the publisher.
+#[cfg(test)]
+mod crash;
 pub mod memory;
 mod perform;
 pub mod ports;
 pub mod router;
 pub mod tick;
+#[cfg(test)]
+pub(crate) mod world;

@@ -26,7 +26,6 @@ const COMPLAIN_EVERY: SignedDuration = SignedDuration::from_hours(24);
 
 /// What a plan's actions are performed for.
 pub(super) struct Story<'a> {
-    pub(super) before: Option<&'a Entry>,
     pub(super) novelty: Novelty,
     pub(super) finding: &'a Finding,
     pub(super) now: Timestamp,
@@ -72,7 +71,8 @@ impl<L: Ledger, M: Messenger, R: Remediator, P: Publisher> Router<'_, L, M, R, P
                 }
             };
             telling.note(&action.key(), &outcome);
-            let progress = matches!(outcome, Outcome::Done(_)) && matches!(action, Action::Notify(_) | Action::Remediate(_));
+            let progress =
+                matches!(outcome, Outcome::Done(_)) && matches!(action, Action::Notify(_) | Action::Remediate(_));
             if claimed && progress && actions.peek().is_some() {
                 let finding = telling.story.finding;
                 telling.entry.owed.retain(|o| !o.is_of(finding));
@@ -132,9 +132,9 @@ impl<L: Ledger, M: Messenger, R: Remediator, P: Publisher> Router<'_, L, M, R, P
 
     /// A template's mistake must not lose the finding: its title goes out as plain text, and the mistake is told.
     fn render(&self, notify: &Notify, telling: &mut Telling<'_>) -> Message {
-        let Telling { entry, tallies, story, mistakes, .. } = telling;
+        let Telling { entry, tallies, owed, story, mistakes } = telling;
         let tally = notify.storm.as_ref().and_then(|key| tallies.get(key));
-        let view = show::view(&self.policy.config, entry, notify, story.novelty, story.before, tally);
+        let view = show::view(&self.policy.config, entry, notify, story.novelty, owed.was, tally);
         self.formatter.slack(&view).unwrap_or_else(|error| {
             mistakes.push(error.to_string());
             Message::plain(&view)
@@ -259,8 +259,8 @@ impl Telling<'_> {
 /// Remembers a message that was sent or edited.
 pub(super) fn note_card(entry: &mut Entry, notify: &Notify, made: Option<&Posted>, now: Timestamp) {
     let edit = notify.mode == NotifyMode::Update;
-    if notify.kind == Kind::Card {
-        (entry.edited_at, entry.edit_due) = (if edit { Some(now) } else { entry.edited_at }, None);
+    if edit && notify.kind == Kind::Card {
+        entry.edited_at = Some(now);
     }
     let (message, link) = match (notify.kind, made) {
         // A line's card is the thread that it stands in.

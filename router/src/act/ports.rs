@@ -70,12 +70,7 @@ pub trait Messenger {
     /// When it returns `Done`, the message is in the channel; the name it gives lets it be edited and replied to. An edit
     /// that names a message was posted anew, because the old one could not be edited any more. It returns within
     /// [`SEND_MAX`]: longer waits are `Later`.
-    fn send(
-        &self,
-        notify: &Notify,
-        message: &Message,
-        delivery: Delivery<'_>,
-    ) -> impl Future<Output = Outcome> + Send;
+    fn send(&self, notify: &Notify, message: &Message, delivery: Delivery<'_>) -> impl Future<Output = Outcome> + Send;
 }
 
 /// Tells other programs.

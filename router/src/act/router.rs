@@ -4,7 +4,7 @@
 //! first; what is owed is written before it is done, and what became of it after. A crash in between repeats a message,
 //! and never loses one; of two consumers that race, one has done nothing.
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use super::{
     perform::{Story, Telling},
@@ -223,7 +223,8 @@ impl<L: Ledger, M: Messenger, R: Remediator, P: Publisher> Router<'_, L, M, R, P
             mistakes = wrong;
         }
         let known = entry.owed.iter().position(|o| o.is_of(finding)).map(|at| entry.owed.remove(at));
-        let mut owed = known.unwrap_or_else(|| Owed::of(finding, novelty));
+        let was = before.as_ref().map(|b| b.severity).filter(|_| novelty == Novelty::Escalated);
+        let mut owed = known.unwrap_or_else(|| Owed { was, ..Owed::of(finding, novelty) });
         let todo: Vec<Action> = actions.into_iter().filter(|a| !owed.done.contains(&a.key())).collect();
         if owed.claimed.take().is_some() {
             // Whoever began did not come to the end: what was not recorded may be done all the same.
@@ -246,7 +247,7 @@ impl<L: Ledger, M: Messenger, R: Remediator, P: Publisher> Router<'_, L, M, R, P
             entry.version += 1;
         }
         let counted = tallies.clone();
-        let story = Story { before: before.as_ref(), novelty, finding, now };
+        let story = Story { novelty, finding, now };
         let mut telling = Telling { entry, tallies, owed, mistakes, story };
         let performed = self.perform(todo, &mut telling, claims).await?;
         telling.record(&envelope.id, claim, &performed);
@@ -321,5 +322,5 @@ fn lease(actions: usize) -> SignedDuration {
 fn being_told(entry: &Entry, finding: &Finding, novelty: Novelty, now: Timestamp) -> Option<SignedDuration> {
     let counted = matches!(novelty, Novelty::Duplicate | Novelty::BelowThreshold);
     let others = entry.owed.iter().filter(|o| !counted || o.is_of(finding)).filter_map(|o| o.claimed);
-    others.max().map(|until| until.duration_since(now)).filter(|wait| wait.is_positive())
+    others.max().map(|until| until.duration_since(now).min(RETRY_AFTER)).filter(|wait| wait.is_positive())
 }

@@ -110,7 +110,12 @@ impl<L: Ledger, M: Messenger, R: Remediator, P: Publisher> Router<'_, L, M, R, P
         let message = self.formatter.slack(&show::digest(&self.policy.config, entries));
         let message = match message {
             Ok(message) => message,
-            Err(error) => return { ticked.errors.push(error.to_string()); Ok(()) },
+            Err(error) => {
+                return {
+                    ticked.errors.push(error.to_string());
+                    Ok(())
+                };
+            }
         };
         let until = entries.iter().flat_map(|e| &e.waiting).map(|w| w.until).min().unwrap_or(now).to_string();
         let key = digest(["digest", channel, &until]);
@@ -118,7 +123,12 @@ impl<L: Ledger, M: Messenger, R: Remediator, P: Publisher> Router<'_, L, M, R, P
         let unsure = tally.items.len() > 1;
         match self.messenger.send(&notify, &message, Delivery { key: &key, unsure }).await {
             Outcome::Done(_) | Outcome::Nothing => ticked.digests += 1,
-            Outcome::Later(later) => return { ticked.errors.push(format!("{channel}: {}", later.why)); Ok(()) },
+            Outcome::Later(later) => {
+                return {
+                    ticked.errors.push(format!("{channel}: {}", later.why));
+                    Ok(())
+                };
+            }
             Outcome::Failed(why) => ticked.errors.push(format!("{channel}: {why}")),
         }
         for entry in entries {

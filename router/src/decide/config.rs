@@ -212,7 +212,8 @@ impl Config {
         config.clock = route::read_clock(&root);
         config.operations = root.get("operations").and_then(|o| o.parse(route::channel));
         config.live = live::read_live(&root);
-        config.routes = root.get("route").map(|r| r.list()).unwrap_or_default().iter().filter_map(route::read_route).collect();
+        config.routes =
+            root.get("route").map(|r| r.list()).unwrap_or_default().iter().filter_map(route::read_route).collect();
         config.adjustments =
             root.get("adjust").map(|a| a.list()).unwrap_or_default().iter().filter_map(read_adjust).collect();
         if let Some(table) = root.get("storm").and_then(|s| s.table()) {

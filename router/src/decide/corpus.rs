@@ -37,7 +37,7 @@ fn files(folder: &Path, out: &mut Vec<PathBuf>) {
 }
 
 /// Every event of every fixture that can be read, out of its carrier, with its path.
-fn events(policy: &Policy) -> Vec<(String, String)> {
+pub(crate) fn events(policy: &Policy) -> Vec<(String, String)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures");
     let mut paths = Vec::new();
     files(&folder, &mut paths);

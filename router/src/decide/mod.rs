@@ -2,7 +2,7 @@
 pub mod carrier;
 pub mod config;
 #[cfg(test)]
-mod corpus;
+pub(crate) mod corpus;
 pub mod identity;
 pub mod novelty;
 pub mod ocsf;

@@ -137,8 +137,12 @@ fn wait(entry: &mut Entry, waiting: Waiting, actions: &mut Vec<Action>) {
     }
 }
 
-/// A card that does not show this occurrence yet is edited when that is due again.
+/// A card that does not show this occurrence yet is edited when that is due again; one that is edited now is not.
 pub fn mark_for_edit(facts: &Facts<'_>, entry: &mut Entry, actions: &[Action]) {
+    let edits = |a: &Action| matches!(a, Action::Notify(n) if n.mode == NotifyMode::Update && n.kind == Kind::Card);
+    if actions.iter().any(edits) {
+        entry.edit_due = None;
+    }
     let own = entry.cards.iter().any(|c| !c.storm);
     if facts.novelty == Novelty::Duplicate && own && actions.is_empty() {
         let edited = entry.edited_at.or(entry.told_at).unwrap_or(facts.now);
@@ -182,6 +186,10 @@ fn notify(facts: &Facts<'_>, entry: &Entry, tallies: &mut Tallies, to: &Destinat
         Novelty::New | Novelty::Reopened => {
             let key = facts.storm_key(destination);
             let tally = tallies.entry(key.clone()).or_insert_with(|| Tally::new(key));
+            // Tried again after a failure, and the storm's card was posted by then.
+            if tally.card.is_none() {
+                tally.card = card.map(|c| c.message.clone());
+            }
             match storm(tally, facts, entry) {
                 Storm::Card => owe(NotifyMode::Post, Kind::Card, None),
                 Storm::First => {
@@ -189,8 +197,13 @@ fn notify(facts: &Facts<'_>, entry: &Entry, tallies: &mut Tallies, to: &Destinat
                     owe(NotifyMode::Thread, Kind::StormLine, None);
                 }
                 Storm::Line(message) => {
-                    let thread =
-                        Card { destination: destination.clone(), message, link: None, storm: true, mentions: Vec::new() };
+                    let thread = Card {
+                        destination: destination.clone(),
+                        message,
+                        link: None,
+                        storm: true,
+                        mentions: Vec::new(),
+                    };
                     owe(NotifyMode::Update, Kind::Storm, Some(&thread));
                     owe(NotifyMode::Thread, Kind::StormLine, Some(&thread));
                 }

@@ -11,7 +11,9 @@ use crate::values::{
 };
 use findings_formatters::{
     Texts, escape,
-    view::{AccountView, ActorView, Kind, LineView, Locale, RemediationView, ReporterView, ResourceView, StormView, View},
+    view::{
+        AccountView, ActorView, Kind, LineView, Locale, RemediationView, ReporterView, ResourceView, StormView, View,
+    },
 };
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -148,13 +150,13 @@ fn nobody(locale: Locale) -> &'static str {
     }
 }
 
-/// What a message about an entry shows, as it stands.
+/// What a message about an entry shows, as it stands; `was` is the severity before an escalation.
 pub fn view(
     config: &Config,
     entry: &Entry,
     notify: &Notify,
     novelty: Novelty,
-    before: Option<&Entry>,
+    was: Option<Severity>,
     storm: Option<&Tally>,
 ) -> View {
     let blank = Shown {
@@ -178,9 +180,7 @@ pub fn view(
         why: shown.why.clone(),
         next: shown.next.clone(),
         severity: entry.severity.as_str().to_owned(),
-        severity_before: before
-            .filter(|b| novelty == Novelty::Escalated && b.severity < entry.severity)
-            .map(|b| b.severity.as_str().to_owned()),
+        severity_before: was.map(|severity| severity.as_str().to_owned()),
         resolved: entry.state == State::Closed,
         novelty: novelty.as_str().to_owned(),
         exercise: shown.exercise.clone(),

@@ -216,6 +216,8 @@ pub struct Owed {
     pub status: Status,
     /// What was new about it.
     pub novelty: Novelty,
+    /// The severity before, where it escalated.
+    pub was: Option<Severity>,
     /// The actions of its plan that are done, by key.
     pub done: Vec<String>,
     /// Those that may be done all the same.
@@ -233,6 +235,7 @@ impl Owed {
             revision: finding.revision,
             status: finding.status,
             novelty,
+            was: None,
             done: Vec::new(),
             unsure: Vec::new(),
             claimed: None,

@@ -1,19 +1,21 @@
 //! Break it at every step: whatever fails, after redelivery nothing is lost and nothing is remediated twice.
 use super::*;
 use crate::{
-    act::memory::MemoryLedger,
-    decide::{
-        carrier::{Opened, open},
-        policy::{PolicyFile, UserFiles},
+    act::{
+        memory::MemoryLedger,
+        ports::Delivery,
+        world::{self, Fault, World, handle, now_or_never},
     },
+    decide::policy::{PolicyFile, UserFiles},
     testing::at,
-    values::finding::Status,
+    values::{
+        action::{Later, Notify},
+        entry::Tally,
+        finding::Status,
+    },
 };
 use findings_formatters::Message;
-use std::sync::{LazyLock, Mutex};
-
-static FORMATTER: LazyLock<Formatter> = LazyLock::new(|| Formatter::new([]).unwrap());
-static TEXTS: LazyLock<Texts> = LazyLock::new(|| Texts::new([]).unwrap());
+use std::sync::Mutex;
 
 const CONTAIN: &str = "
 summary = 'A test'
@@ -40,7 +42,7 @@ mode = 'automatic'
 accounts = ['111122223333']
 ";
 
-fn policy() -> Policy {
+pub(in crate::act) fn policy() -> Policy {
     policy_of(CONFIG)
 }
 
@@ -48,125 +50,6 @@ fn policy_of(config: &str) -> Policy {
     let file = PolicyFile { name: "mining".to_owned(), path: "mining.toml".to_owned(), text: CONTAIN.to_owned() };
     let user = UserFiles { playbooks: vec![file], ..UserFiles::default() };
     Policy::load(crate::testing::config(config), &user).unwrap()
-}
-
-/// What the world does to one call.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Fault {
-    /// It fails for now, and nothing happened.
-    Later,
-    /// It fails for good.
-    Failed,
-    /// Somebody else wrote first (ledger).
-    Conflict,
-    /// The ledger does not answer, and nothing was written.
-    Trouble,
-}
-
-/// A world whose n-th call of a port fails; it counts what happened.
-#[derive(Default)]
-struct World {
-    ledger: MemoryLedger,
-    calls: Mutex<usize>,
-    fault: Option<(usize, Fault)>,
-    /// Slack, in order: `post #security Card`.
-    sent: Mutex<Vec<String>>,
-    /// Client tokens of every start that was accepted.
-    started: Mutex<Vec<String>>,
-    /// Where the fault fell.
-    fell: Mutex<Option<&'static str>>,
-}
-
-impl World {
-    fn breaking(at: usize, fault: Fault) -> Self {
-        Self { fault: Some((at, fault)), ..Self::default() }
-    }
-
-    fn fault(&self, port: &'static str, kinds: &[Fault]) -> Option<Fault> {
-        let mut calls = self.calls.lock().unwrap();
-        *calls += 1;
-        let fault = self.fault.filter(|(n, fault)| n == &*calls && kinds.contains(fault))?.1;
-        *self.fell.lock().unwrap() = Some(port);
-        Some(fault)
-    }
-
-    fn outcome(&self, port: &'static str) -> Option<Outcome> {
-        Some(match self.fault(port, &[Fault::Later, Fault::Failed])? {
-            Fault::Later => Outcome::Later(SignedDuration::from_secs(30), format!("{port} is busy")),
-            _ => Outcome::Failed(format!("{port} says no")),
-        })
-    }
-
-    fn ledger_fault(&self, port: &'static str) -> Option<Result<Put, Trouble>> {
-        Some(match self.fault(port, &[Fault::Conflict, Fault::Trouble])? {
-            Fault::Conflict => Ok(Put::Conflict),
-            _ => Err(Trouble("does not answer".to_owned())),
-        })
-    }
-
-    fn sent(&self) -> Vec<String> {
-        self.sent.lock().unwrap().clone()
-    }
-
-    /// Distinct executions: the same client token twice is one.
-    fn executions(&self) -> usize {
-        let mut tokens = self.started.lock().unwrap().clone();
-        tokens.sort();
-        tokens.dedup();
-        tokens.len()
-    }
-}
-
-impl Ledger for &World {
-    async fn entry(&self, fingerprint: &str) -> Result<Option<Entry>, Trouble> {
-        match self.ledger_fault("read entry") {
-            Some(Err(trouble)) => Err(trouble),
-            _ => self.ledger.entry(fingerprint).await,
-        }
-    }
-    async fn put_entry(&self, entry: &Entry) -> Result<Put, Trouble> {
-        match self.ledger_fault("put entry") {
-            Some(fault) => fault,
-            None => self.ledger.put_entry(entry).await,
-        }
-    }
-    async fn tally(&self, key: &str) -> Result<Tally, Trouble> {
-        match self.ledger_fault("read tally") {
-            Some(Err(trouble)) => Err(trouble),
-            _ => self.ledger.tally(key).await,
-        }
-    }
-    async fn put_tally(&self, tally: &Tally) -> Result<Put, Trouble> {
-        match self.ledger_fault("put tally") {
-            Some(fault) => fault,
-            None => self.ledger.put_tally(tally).await,
-        }
-    }
-}
-
-impl Messenger for &World {
-    async fn send(&self, notify: &Notify, _: &Message) -> Outcome {
-        assert!(notify.mode == NotifyMode::Post || notify.target.is_some(), "a reply to nothing: {notify:?}");
-        if let Some(outcome) = self.outcome("slack") {
-            return outcome;
-        }
-        let mut sent = self.sent.lock().unwrap();
-        let channel = notify.destination.trim_start_matches("slack:");
-        sent.push(format!("{} {channel} {:?}", notify.mode.as_str(), notify.kind));
-        let posted = Posted { id: sent.len().to_string(), link: None };
-        // As Slack does, it names replies too; only an edit makes no message.
-        Outcome::Done((notify.mode != NotifyMode::Update).then_some(posted))
-    }
-}
-
-impl Remediator for &World {
-    async fn start(&self, remediate: &Remediate) -> Outcome {
-        if let Some(outcome) = self.outcome("ssm") {
-            return outcome;
-        }
-        self.started.lock().unwrap().push(remediate.client_token.clone());
-        Outcome::Done(None)
-    }
 }
 
 /// GuardDuty's word on an instance, so many seconds into the day.
@@ -181,45 +64,24 @@ fn event(instance: u32, second: i64, severity: &str, archived: bool) -> String {
     )
 }
 
-/// One event through a router with these ends.
-async fn handle<L: Ledger, M: Messenger>(
-    policy: &Policy,
-    (ledger, messenger, remediator): (L, M, &World),
-    text: &str,
-    now: i64,
-) -> Handled {
-    let router = Router { policy, formatter: &FORMATTER, texts: &TEXTS, ledger, messenger, remediator };
-    let Opened::Event(envelope) = open(text, policy.fields()) else { panic!("{text}") };
-    router.handle(envelope, at(now)).await
-}
-
-fn block_on<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
-}
-
 fn deliver(policy: &Policy, world: &World, text: &str, now: i64) -> Told {
-    block_on(handle(policy, (world, world, world), text, now)).findings.remove(0)
+    one(handle(policy, (world, world, world), text, at(now)))
 }
 
-/// A queue: each message is delivered, and again until it is acknowledged.
+fn one(handled: impl Future<Output = Vec<Handled>>) -> Told {
+    first(handled).findings.remove(0)
+}
+
+fn first(handled: impl Future<Output = Vec<Handled>>) -> Handled {
+    now_or_never(handled).expect("it did not crash").remove(0)
+}
+
 fn drain(policy: &Policy, world: &World, story: &[(i64, String)]) -> Vec<Told> {
-    let mut told = Vec::new();
-    for (now, text) in story {
-        for again in 0..5 {
-            let one = deliver(policy, world, text, now + again);
-            let done = one.disposition == Disposition::Ack;
-            told.push(one);
-            if done {
-                break;
-            }
-            assert!(again < 4, "{text} is never done");
-        }
-    }
-    told
+    world::drain(policy, world, story).into_iter().flatten().flat_map(|handled| handled.findings).collect()
 }
 
 /// Everything that a problem can go through, two channels and a runbook.
-fn story() -> Vec<(i64, String)> {
+pub(in crate::act) fn story() -> Vec<(i64, String)> {
     vec![
         (0, event(1, 0, "5", false)),
         (100, event(1, 100, "5", false)),
@@ -265,55 +127,6 @@ fn the_story_without_a_fault() {
     assert_eq!(world.executions(), 2, "once per opening");
 }
 
-/// `got` holds all of `expected`, in any order, and where it may not be doubled nothing else.
-fn assert_holds(got: &[String], expected: &[String], exactly: bool, what: &str) {
-    let mut rest = got.to_vec();
-    for one in expected {
-        let at = rest.iter().position(|r| r == one);
-        assert!(at.is_some(), "{what}: {one} is lost; sent: {got:#?}");
-        rest.remove(at.unwrap());
-    }
-    rest.retain(|r| !r.starts_with("update")); // an edit more disturbs nobody
-    assert!(!exactly || rest.is_empty(), "{what}: sent twice: {rest:?}");
-}
-
-#[test]
-fn broken_at_every_step_nothing_is_lost_and_nothing_is_done_twice() {
-    let policy = policy();
-    for (name, story) in [("story", story()), ("storm", storm())] {
-        let calm = World::default();
-        drain(&policy, &calm, &story);
-        let (expected, executions, calls) = (calm.sent(), calm.executions(), *calm.calls.lock().unwrap());
-        let mut fallen = 0;
-        for n in 1..=calls {
-            for fault in [Fault::Later, Fault::Conflict, Fault::Trouble] {
-                let world = World::breaking(n, fault);
-                let told = drain(&policy, &world, &story);
-                let Some(port) = *world.fell.lock().unwrap() else { continue };
-                fallen += 1;
-                let what = format!("{name}: {fault:?} at call {n} ({port})");
-                // Rather a doubled message than a lost one, where the record could not be written after it was sent.
-                assert_holds(&world.sent(), &expected, fault != Fault::Trouble, &what);
-                assert_eq!(world.executions(), executions, "{what}: remediated once per opening");
-                let retried = told.iter().any(|t| matches!(t.disposition, Disposition::Retry(_)));
-                assert_eq!(retried, fault != Fault::Conflict, "{what}: a conflict is decided again at once");
-                if fault == Fault::Later {
-                    let first = told.iter().find(|t| t.error.is_some()).unwrap();
-                    let wait = SignedDuration::from_secs(30);
-                    assert_eq!(first.disposition, Disposition::Retry(wait), "{what}: as long as the other side says");
-                    assert!(first.error.as_deref().unwrap().contains("is busy"), "{what}: {:?}", first.error);
-                }
-                for one in told.iter().flat_map(|t| &t.actions) {
-                    if let Action::Remediate(r) = &one.action {
-                        assert_eq!(r.stopped, None, "{what}: stopped by itself");
-                    }
-                }
-            }
-        }
-        assert!(fallen >= 20, "{name}: {fallen} faults");
-    }
-}
-
 #[test]
 fn what_fails_for_good_is_named_and_does_not_keep_the_rest_from_being_done() {
     let policy = policy();
@@ -345,11 +158,11 @@ fn what_fails_for_good_is_named_and_does_not_keep_the_rest_from_being_done() {
 #[test]
 fn the_second_try_performs_only_what_is_still_owed() {
     let policy = policy();
-    // The calls of a first event: entry read, three tallies read and counted, entry claimed, post, post, start, entry.
+    // The calls of a first event: entry read, three tallies read and counted, entry claimed, then post, post and start, each recorded, and the end.
     let rows = [
         ("The first channel.", 9, vec!["post #soc Card", "post #security Card"], 1),
-        ("The second channel.", 10, vec!["post #security Card", "post #soc Card"], 1),
-        ("The runbook.", 11, vec!["post #security Card", "post #soc Card"], 1),
+        ("The second channel.", 11, vec!["post #security Card", "post #soc Card"], 1),
+        ("The runbook.", 13, vec!["post #security Card", "post #soc Card"], 1),
     ];
     for (sentence, n, sent, starts) in rows {
         let world = World::breaking(n, Fault::Later);
@@ -367,7 +180,7 @@ fn the_second_try_performs_only_what_is_still_owed() {
 fn what_is_owed_survives_another_occurrence_in_between() {
     let policy = policy();
     let (first, second) = (event(1, 0, "5", false), event(1, 10, "5", false));
-    let calls = 12;
+    let calls = 14;
     for n in 1..=calls {
         let world = World::breaking(n, Fault::Later);
         let one = deliver(&policy, &world, &first, 0);
@@ -385,7 +198,7 @@ fn what_is_owed_survives_another_occurrence_in_between() {
 #[test]
 fn what_is_over_is_not_remediated_any_more() {
     let policy = policy();
-    let world = World::breaking(11, Fault::Later);
+    let world = World::breaking(13, Fault::Later);
     deliver(&policy, &world, &event(1, 0, "5", false), 0);
     assert_eq!(*world.fell.lock().unwrap(), Some("ssm"));
     let over = deliver(&policy, &world, &event(1, 10, "5", true), 10);
@@ -410,10 +223,22 @@ fn somebody_who_always_writes_first_makes_it_retry() {
         async fn put_tally(&self, tally: &Tally) -> Result<Put, Trouble> {
             self.0.put_tally(tally).await
         }
+        async fn find(&self, name: &str) -> Result<Option<String>, Trouble> {
+            self.0.find(name).await
+        }
+        async fn recent(&self, since: Timestamp, until: Timestamp, limit: usize) -> Result<Vec<Entry>, Trouble> {
+            self.0.recent(since, until, limit).await
+        }
+        async fn due(&self, now: Timestamp, limit: usize) -> Result<Vec<Entry>, Trouble> {
+            self.0.due(now, limit).await
+        }
+        async fn forget(&self, before: Timestamp) -> Result<usize, Trouble> {
+            self.0.forget(before).await
+        }
     }
     let (policy, world) = (policy(), World::default());
     let ledger = Busy(MemoryLedger::default());
-    let told = block_on(handle(&policy, (ledger, &world, &world), &event(1, 0, "5", false), 0));
+    let told = first(handle(&policy, (ledger, &world, &world), &event(1, 0, "5", false), at(0)));
     assert_eq!(told.disposition(), Disposition::Retry(RETRY_AFTER));
     assert_eq!(told.findings[0].error.as_deref(), Some("ledger: changed by somebody else 5 times in a row"));
     assert_eq!((world.executions(), world.sent().len()), (0, 0), "whoever loses the race has done nothing");
@@ -459,13 +284,13 @@ fn a_storm_is_told_on_one_card() {
 fn the_longest_wait_counts() {
     struct Busy;
     impl Messenger for Busy {
-        async fn send(&self, notify: &Notify, _: &Message) -> Outcome {
+        async fn send(&self, notify: &Notify, _: &Message, _: Delivery<'_>) -> Outcome {
             let wait = if notify.destination.ends_with("soc") { 10 } else { 60 };
-            Outcome::Later(SignedDuration::from_secs(wait), "429".to_owned())
+            Outcome::Later(Later { after: SignedDuration::from_secs(wait), why: "429".to_owned(), unsure: false })
         }
     }
     let (policy, world) = (policy(), World::default());
-    let handled = block_on(handle(&policy, (&world, Busy, &world), &event(1, 0, "5", false), 0));
+    let handled = first(handle(&policy, (&world, Busy, &world), &event(1, 0, "5", false), at(0)));
     assert_eq!(handled.disposition(), Disposition::Retry(SignedDuration::from_secs(60)));
 }
 
@@ -505,14 +330,14 @@ struct Meanwhile<'w> {
 }
 
 impl Messenger for Meanwhile<'_> {
-    async fn send(&self, notify: &Notify, message: &Message) -> Outcome {
+    async fn send(&self, notify: &Notify, message: &Message, delivery: Delivery<'_>) -> Outcome {
         let next = self.next.lock().unwrap().take();
         if let Some(text) = next {
             let world = self.world;
-            let told = Box::pin(handle(self.policy, (world, world, world), &text, 10)).await;
-            *self.told.lock().unwrap() = Some(told);
+            let told = Box::pin(handle(self.policy, (world, world, world), &text, at(10))).await;
+            *self.told.lock().unwrap() = told.into_iter().next();
         }
-        self.world.send(notify, message).await
+        self.world.send(notify, message, delivery).await
     }
 }
 
@@ -520,7 +345,7 @@ impl Messenger for Meanwhile<'_> {
 fn meanwhile(policy: &Policy, world: &World, next: &str) -> (Handled, Handled) {
     let told = Mutex::new(None);
     let messenger = Meanwhile { world, policy, next: Mutex::new(Some(next.to_owned())), told: &told };
-    let first = block_on(handle(policy, (world, messenger, world), &event(1, 0, "5", false), 0));
+    let first = first(handle(policy, (world, messenger, world), &event(1, 0, "5", false), at(0)));
     (first, told.into_inner().unwrap().unwrap())
 }
 
@@ -567,7 +392,7 @@ fn what_is_lost_to_another_consumer_is_decided_again() {
             let first = self.first.lock().unwrap().take();
             if let Some(text) = first {
                 let world = self.world;
-                Box::pin(handle(self.policy, (world, world, world), &text, 20)).await;
+                Box::pin(handle(self.policy, (world, world, world), &text, at(20))).await;
             }
             read
         }
@@ -580,6 +405,18 @@ fn what_is_lost_to_another_consumer_is_decided_again() {
         async fn put_tally(&self, tally: &Tally) -> Result<Put, Trouble> {
             self.world.ledger.put_tally(tally).await
         }
+        async fn find(&self, name: &str) -> Result<Option<String>, Trouble> {
+            self.world.ledger.find(name).await
+        }
+        async fn recent(&self, since: Timestamp, until: Timestamp, limit: usize) -> Result<Vec<Entry>, Trouble> {
+            self.world.ledger.recent(since, until, limit).await
+        }
+        async fn due(&self, now: Timestamp, limit: usize) -> Result<Vec<Entry>, Trouble> {
+            self.world.ledger.due(now, limit).await
+        }
+        async fn forget(&self, before: Timestamp) -> Result<usize, Trouble> {
+            self.world.ledger.forget(before).await
+        }
     }
     let (policy, world) = (policy(), World::default());
     // Two findings on one instance; no edit is due yet, so nothing is owed for the second one's end.
@@ -587,7 +424,7 @@ fn what_is_lost_to_another_consumer_is_decided_again() {
     deliver(&policy, &world, &event(7, 0, "8", false), 0);
     deliver(&policy, &world, &second(10, false), 10);
     let ledger = Raced { world: &world, policy: &policy, first: Mutex::new(Some(event(7, 20, "8", false))) };
-    let told = block_on(handle(&policy, (ledger, &world, &world), &second(20, true), 20));
+    let told = first(handle(&policy, (ledger, &world, &world), &second(20, true), at(20)));
     assert_eq!(told.disposition(), Disposition::Ack);
     let entry = told.findings[0].entries.1.as_ref().unwrap();
     let said: Vec<_> = entry.reports.iter().map(|r| (r.revision, r.status)).collect();

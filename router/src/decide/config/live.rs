@@ -59,7 +59,8 @@ impl Live {
     /// Whether a channel is reached by a webhook, which can post and nothing else.
     pub fn is_webhook(&self, destination: &str) -> bool {
         let channel = destination.strip_prefix("slack:").unwrap_or(destination);
-        self.slack_webhooks.contains_key(channel) || (self.slack_token.is_none() && self.slack_webhooks.contains_key("*"))
+        self.slack_webhooks.contains_key(channel)
+            || (self.slack_token.is_none() && self.slack_webhooks.contains_key("*"))
     }
 }
 
@@ -115,7 +116,9 @@ pub(super) fn read_live(root: &Table<'_>) -> Live {
     if let Some(ledger) = table("ledger") {
         let text = |key| ledger.get(key).and_then(|t| t.text().map(str::to_owned));
         match (text("file"), text("table")) {
-            (Some(_), Some(_)) => ledger.fail("the ledger cannot be both a `file` and a `table`", "take one of them out"),
+            (Some(_), Some(_)) => {
+                ledger.fail("the ledger cannot be both a `file` and a `table`", "take one of them out")
+            }
             (Some(file), None) => live.ledger = Store::File(file),
             (None, Some(name)) => live.ledger = Store::Table(name),
             (None, None) => {}

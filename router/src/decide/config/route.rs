@@ -260,7 +260,9 @@ pub(super) fn person(text: &str) -> Result<String, String> {
     if is_id(text, &['U', 'W', 'S']) {
         return Ok(text.to_owned());
     }
-    Err(format!("{text:?} is neither a Slack user nor a user group; write its id, for example \"U0123ABCD\" or \"S0123ABCD\""))
+    Err(format!(
+        "{text:?} is neither a Slack user nor a user group; write its id, for example \"U0123ABCD\" or \"S0123ABCD\""
+    ))
 }
 
 /// `time-zone`, `[digest]` and `[quiet-hours]`.

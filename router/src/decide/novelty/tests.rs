@@ -373,7 +373,13 @@ fn an_episode_counts_its_own() {
 #[test]
 fn an_opening_begins_a_new_page() {
     use crate::values::entry::{Card, Offer};
-    let card = Card { destination: "slack:#a".to_owned(), message: "1".to_owned(), link: None, storm: false };
+    let card = Card {
+        destination: "slack:#a".to_owned(),
+        message: "1".to_owned(),
+        link: None,
+        storm: false,
+        mentions: Vec::new(),
+    };
     let offer = Offer {
         runbook: "R".to_owned(),
         effect: "harmless".to_owned(),
@@ -436,16 +442,7 @@ fn floods_do_not_grow_an_entry() {
 fn what_is_owed_comes_again_with_its_novelty() {
     let mut entry = check("", timing(), "0 gd/a active medium => new\n1m gd/a active high => escalated");
     let (_, escalation) = step("1m gd/a active high");
-    let owed = |finding: &Finding, novelty| Owed {
-        reporter: finding.reporter.clone(),
-        id: finding.id.clone(),
-        revision: finding.revision,
-        status: finding.status,
-        novelty,
-        done: Vec::new(),
-        claimed: None,
-    };
-    entry.owed = vec![owed(&escalation, Novelty::Escalated)];
+    entry.owed = vec![Owed::of(&escalation, Novelty::Escalated)];
     let after = |entry: &Entry, line: &str| {
         let (now, finding) = step(line);
         advance(Some(entry.clone()), &finding, &claim(&finding), timing(), now)
@@ -566,7 +563,7 @@ fn whoever_only_says_that_it_is_over_counts_nothing_and_is_shown() {
     let view = crate::decide::show::view(
         &crate::decide::config::Config::default(),
         &entry,
-        findings_formatters::view::Kind::Card,
+        &crate::testing::edit(),
         Novelty::Resolved,
         None,
         None,

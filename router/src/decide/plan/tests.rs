@@ -14,7 +14,7 @@ fn blank() -> Entry {
 }
 
 fn card(destination: &str, message: &str, storm: bool) -> Card {
-    Card { destination: destination.to_owned(), message: message.to_owned(), link: None, storm }
+    Card { destination: destination.to_owned(), message: message.to_owned(), link: None, storm, mentions: Vec::new() }
 }
 
 /// `post card`, `update card@1`, `thread storm-line@9`, with the destination where it is not the only one.
@@ -27,7 +27,7 @@ fn told(actions: &[Action]) -> String {
             n.kind,
             n.target.as_deref().map(|t| format!("@{t}")).unwrap_or_default()
         )),
-        Action::Remediate(_) => None,
+        Action::Remediate(_) | Action::Digest(_) | Action::Publish(_) => None,
     });
     notify.collect::<Vec<_>>().join(", ")
 }
