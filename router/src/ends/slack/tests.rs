@@ -1,0 +1,487 @@
+//! What the client makes of Slack, played by a small server on loopback.
+mod double;
+
+use super::{Settings, Slack, pace::Intervals};
+use crate::{
+    act::ports::{Delivery, Messenger},
+    values::action::{Notify, NotifyMode, Outcome},
+};
+use double::{Double, Say};
+use findings_formatters::{Message, view::Kind};
+use secrecy::SecretString;
+use serde_json::{Value, json};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+const TOKEN: &str = "xoxb-the-token-itself";
+const CARD: &str = "C012345678:1712345600.000200";
+const POST: &str = "chat.postMessage";
+const UPDATE: &str = "chat.update";
+const HISTORY: &str = "conversations.history";
+const REPLIES: &str = "conversations.replies";
+
+fn settings(api: &str) -> Settings {
+    Settings {
+        token: Some(TOKEN.into()),
+        webhooks: BTreeMap::new(),
+        any_webhook: None,
+        api: api.to_owned(),
+        patience: Duration::from_millis(300),
+    }
+}
+
+/// A client in a hurry: what takes seconds with Slack takes milliseconds here.
+fn hurried(settings: Settings) -> Slack {
+    let mut slack = Slack::new(settings).unwrap();
+    slack.http.call_max = Duration::from_millis(150);
+    let interval = Duration::from_millis(5);
+    slack.pace.intervals = Intervals { posts: interval, others: interval };
+    slack
+}
+
+fn notify(destination: &str, mode: NotifyMode, kind: Kind, target: Option<&str>) -> Notify {
+    Notify { destination: destination.to_owned(), mode, kind, storm: None, target: target.map(str::to_owned) }
+}
+
+fn message() -> Message {
+    Message { text: "[HIGH] a bucket is public".to_owned(), blocks: json!([{ "type": "divider" }]) }
+}
+
+async fn send(slack: &Slack, notify: &Notify, unsure: bool) -> String {
+    told(&slack.send(notify, &message(), Delivery { key: "k1", unsure }).await)
+}
+
+async fn post(slack: &Slack, channel: &str) -> String {
+    send(slack, &notify(channel, NotifyMode::Post, Kind::Card, None), false).await
+}
+
+/// An outcome in few words.
+fn told(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Done(None) => "done".to_owned(),
+        Outcome::Done(Some(posted)) => format!("done {}", posted.id),
+        Outcome::Nothing => "nothing".to_owned(),
+        Outcome::Later(later) => {
+            let unsure = if later.unsure { " unsure" } else { "" };
+            format!("later {}{unsure}: {}", later.after.as_secs_f64().ceil(), later.why)
+        }
+        Outcome::Failed(why) => format!("failed: {why}"),
+    }
+}
+
+/// A message with the metadata of a delivery.
+fn with_key(key: &str) -> Value {
+    let metadata = json!({ "event_type": "findings_router", "event_payload": { "key": key } });
+    json!({ "ts": "1712345678.000700", "metadata": metadata })
+}
+
+/// What was said by `tracing` on this thread, until the guard is dropped.
+fn listen() -> (Arc<Mutex<Vec<u8>>>, tracing::subscriber::DefaultGuard) {
+    let said = Arc::new(Mutex::new(Vec::new()));
+    let writer = Arc::clone(&said);
+    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_max_level(tracing::Level::TRACE);
+    let guard = tracing::subscriber::set_default(subscriber.with_writer(move || Tee(Arc::clone(&writer))).finish());
+    (said, guard)
+}
+
+struct Tee(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Tee {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+fn text(said: &Mutex<Vec<u8>>) -> String {
+    String::from_utf8(said.lock().unwrap().clone()).unwrap()
+}
+
+/// What is sent, what Slack says, what comes of it (… stands for the rest), what was called.
+#[tokio::test]
+async fn each_answer_has_its_outcome() {
+    use NotifyMode::{Broadcast, Post, Thread, Update};
+    let made = "done C012345678:1712345678.000100";
+    let rows: &[(NotifyMode, &[(&str, &[Say])], &str, &str)] = &[
+        (Post, &[], made, POST),
+        (Thread, &[], made, POST),
+        (Broadcast, &[], made, POST),
+        (Update, &[], "done", UPDATE),
+        (Post, &[(POST, &[Say::No("internal_error")])], "later 10 unsure: Slack answered internal_error", POST),
+        (Post, &[(POST, &[Say::Http(503, None, "")])], "later 10 unsure: Slack answered HTTP 503", POST),
+        (Post, &[(POST, &[Say::Http(200, None, "<html>")])], "later 10 unsure: the answer is not Slack's…", POST),
+        (Post, &[(POST, &[Say::Hang])], "later 10 unsure: chat.postMessage gave no answer…", POST),
+        (Post, &[(POST, &[Say::No("request_timeout")])], "later 10: Slack answered request_timeout", POST),
+        (Post, &[(POST, &[Say::Ok(json!({}))])], "later 10 unsure: Slack did not name the message…", POST),
+        (Post, &[(POST, &[Say::No("channel_not_found")])], "failed: Slack refuses the message for #security…", POST),
+        (
+            Post,
+            &[(POST, &[Say::No("brand_new_error")])],
+            "failed: Slack refuses the message for #security (brand_new_error)…",
+            POST,
+        ),
+        (Post, &[(POST, &[Say::No("message_not_found")])], "failed: Slack refuses…", POST),
+        (Post, &[(POST, &[Say::No("invalid_blocks")])], made, "chat.postMessage chat.postMessage"),
+        (
+            Post,
+            &[(POST, &[Say::No("invalid_blocks"), Say::No("no_text")])],
+            "failed: Slack refuses the message for #security (no_text…",
+            "chat.postMessage chat.postMessage",
+        ),
+        (Thread, &[(POST, &[Say::No("thread_not_found")])], made, "chat.postMessage chat.postMessage"),
+        (Update, &[(UPDATE, &[Say::No("edit_window_closed")])], made, "chat.update chat.postMessage"),
+        (Update, &[(UPDATE, &[Say::No("message_not_found")])], made, "chat.update chat.postMessage"),
+        (Update, &[(UPDATE, &[Say::No("msg_too_long")])], "done", "chat.update chat.update"),
+        (Update, &[(UPDATE, &[Say::Hang])], "later 10 unsure: chat.update gave no answer…", UPDATE),
+        (
+            Update,
+            &[(UPDATE, &[Say::No("invalid_auth")])],
+            "failed: Slack refuses the message for #security (invalid_auth)…",
+            UPDATE,
+        ),
+    ];
+    for (row, (mode, script, want, calls)) in rows.iter().enumerate() {
+        let double = Double::start(script).await;
+        let slack = hurried(settings(&double.address));
+        let target = (*mode != Post).then_some(CARD);
+        let outcome = send(&slack, &notify("slack:#security", *mode, Kind::Card, target), false).await;
+        let fits = want.strip_suffix('…').map_or(outcome == *want, |start| outcome.starts_with(start));
+        assert!(fits, "row {row}: {outcome}");
+        assert_eq!(double.methods(), *calls, "row {row}");
+    }
+}
+
+#[tokio::test]
+async fn calls_say_what_slack_needs() {
+    let double = Double::start(&[(POST, &[]), (UPDATE, &[Say::No("invalid_blocks")])]).await;
+    let slack = hurried(settings(&double.address));
+    for (mode, target) in
+        [(NotifyMode::Post, None), (NotifyMode::Broadcast, Some(CARD)), (NotifyMode::Update, Some(CARD))]
+    {
+        send(&slack, &notify("slack:#security", mode, Kind::Card, target), false).await;
+    }
+    let [card, reply, edit, plain] = &double.asked()[..] else { panic!("{}", double.methods()) };
+    assert_eq!(card.token, format!("Bearer {TOKEN}"));
+    assert_eq!(
+        card.body,
+        json!({
+            "channel": "#security", "text": message().text, "blocks": message().blocks, "unfurl_links": false, "unfurl_media": false,
+            "metadata": { "event_type": "findings_router", "event_payload": { "key": "k1" } },
+        })
+    );
+    let of = |body: &Value| ["channel", "thread_ts", "reply_broadcast", "ts"].map(|key| body[key].clone());
+    assert_eq!(of(&reply.body), [json!("C012345678"), json!("1712345600.000200"), json!(true), Value::Null]);
+    assert_eq!(of(&edit.body), [json!("C012345678"), Value::Null, Value::Null, json!("1712345600.000200")]);
+    assert_eq!((&plain.body["blocks"], &plain.body["text"]), (&Value::Null, &json!(message().text)));
+}
+
+#[tokio::test]
+async fn links_are_made_of_the_workspace_and_never_fatal() {
+    for (script, want) in [
+        (vec![], Some("https://example.slack.com/archives/C012345678/p1712345678000100")),
+        (vec![Say::Http(500, None, "")], None),
+    ] {
+        let double = Double::start(&[("auth.test", &script)]).await;
+        let slack = hurried(settings(&double.address));
+        let card = notify("slack:#security", NotifyMode::Post, Kind::Card, None);
+        let Outcome::Done(Some(posted)) = slack.send(&card, &message(), Delivery { key: "k", unsure: false }).await
+        else {
+            panic!()
+        };
+        assert_eq!(posted.link.as_deref(), want);
+    }
+}
+
+#[tokio::test]
+async fn retry_after_holds_back_the_channel_or_all_edits() {
+    let busy = Say::Http(429, Some(("retry-after", "40")), "");
+    let double = Double::start(&[(POST, &[busy.clone()]), (UPDATE, &[busy])]).await;
+    let slack = hurried(settings(&double.address));
+    let edit = |channel| notify(channel, NotifyMode::Update, Kind::Card, Some(CARD));
+    let outcome = post(&slack, "slack:#a").await;
+    assert!(outcome.starts_with("later 40: "), "{outcome}");
+    assert!(post(&slack, "slack:#a").await.starts_with("later 40: "), "the same channel waits");
+    let reply = notify("slack:#a", NotifyMode::Thread, Kind::Resolved, Some(CARD));
+    assert!(send(&slack, &reply, true).await.starts_with("later 40: "), "its replies too; that it is absent was seen");
+    assert!(post(&slack, "slack:#b").await.starts_with("done"), "another channel does not");
+    assert!(send(&slack, &edit("slack:#a"), false).await.starts_with("later 40: "));
+    assert!(send(&slack, &edit("slack:#b"), false).await.starts_with("later 40: "), "all edits wait");
+    assert_eq!(double.methods(), "chat.postMessage conversations.replies chat.postMessage chat.update");
+}
+
+#[tokio::test]
+async fn an_unsure_delivery_is_looked_for() {
+    let there = |key| Say::Ok(json!({ "messages": [with_key("other"), with_key(key)] }));
+    let list = Say::Ok(
+        json!({ "channels": [{ "id": "C999999999", "name": "other" }, { "id": "C012345678", "name": "security" }] }),
+    );
+    let next = |list: &str| Say::Ok(json!({ list: [], "response_metadata": { "next_cursor": "more" } }));
+    let (found, made) = ("done C012345678:1712345678.000700", "done C012345678:1712345678.000100");
+    let named = "conversations.list conversations.history";
+    for (row, (destination, reply, script, want, calls)) in [
+        ("slack:C012345678", false, vec![(HISTORY, vec![there("k1")])], found, HISTORY.to_owned()),
+        (
+            "slack:C012345678",
+            false,
+            vec![(HISTORY, vec![next("messages"), there("k1")])],
+            found,
+            format!("{HISTORY} {HISTORY}"),
+        ),
+        ("slack:C012345678", false, vec![(HISTORY, vec![there("k2")])], made, format!("{HISTORY} {POST}")),
+        (
+            "slack:#security",
+            false,
+            vec![("conversations.list", vec![list.clone()]), (HISTORY, vec![there("k1")])],
+            found,
+            named.into(),
+        ),
+        ("slack:#security", true, vec![(REPLIES, vec![there("k1")])], found, REPLIES.into()),
+        (
+            "slack:#security",
+            true,
+            vec![(REPLIES, vec![Say::No("thread_not_found")])],
+            made,
+            format!("{REPLIES} {POST}"),
+        ),
+        // The token may not look: rather a doubled message than a lost one.
+        ("slack:C012345678", false, vec![(HISTORY, vec![Say::No("missing_scope")])], made, format!("{HISTORY} {POST}")),
+        (
+            "slack:C012345678",
+            false,
+            vec![(HISTORY, vec![Say::No("not_in_channel")])],
+            made,
+            format!("{HISTORY} {POST}"),
+        ),
+        (
+            "slack:#security",
+            false,
+            vec![("conversations.list", vec![Say::No("missing_scope"), Say::No("missing_scope")])],
+            made,
+            format!("conversations.list conversations.list {POST}"),
+        ),
+        // It may look, but not now.
+        ("slack:C012345678", false, vec![(HISTORY, vec![Say::Http(500, None, "")])], "later 10 unsure", HISTORY.into()),
+        ("slack:C012345678", false, vec![(HISTORY, vec![Say::Hang])], "later 10 unsure", HISTORY.into()),
+        (
+            "slack:C012345678",
+            false,
+            vec![(HISTORY, vec![Say::Http(429, Some(("retry-after", "9")), "")])],
+            "later 9 unsure",
+            HISTORY.into(),
+        ),
+        // Sent again and lost again.
+        ("slack:C012345678", false, vec![(POST, vec![Say::Hang])], "later 10 unsure", format!("{HISTORY} {POST}")),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let script: Vec<(&str, &[Say])> = script.iter().map(|(method, says)| (*method, says.as_slice())).collect();
+        let double = Double::start(&script).await;
+        let slack = hurried(settings(&double.address));
+        let card = notify(destination, NotifyMode::Post, Kind::Card, None);
+        let note = if reply { notify(destination, NotifyMode::Thread, Kind::Resolved, Some(CARD)) } else { card };
+        let outcome = send(&slack, &note, true).await;
+        assert_eq!(outcome.split(": ").next(), Some(want), "row {row}: {outcome}");
+        assert_eq!(double.methods(), calls, "row {row}");
+        let look = double.asked()[double.asked().iter().position(|a| a.method.starts_with("conv")).unwrap()].clone();
+        if look.method == HISTORY {
+            let since: i64 =
+                look.query.split(['&', '=']).skip_while(|w| *w != "oldest").nth(1).unwrap().parse().unwrap();
+            assert!(since > 1_700_000_000, "{}", look.query);
+            assert!(look.query.contains("include_all_metadata=true"), "{}", look.query);
+        }
+    }
+}
+
+#[tokio::test]
+async fn that_doubles_cannot_be_told_is_said_once() {
+    let double = Double::start(&[(HISTORY, &[Say::No("not_in_channel"), Say::No("not_in_channel")])]).await;
+    let slack = hurried(settings(&double.address));
+    let (said, guard) = listen();
+    for _ in 0..2 {
+        send(&slack, &notify("slack:C012345678", NotifyMode::Post, Kind::Card, None), true).await;
+    }
+    drop(guard);
+    assert_eq!(text(&said).matches("channels:history").count(), 1, "{}", text(&said));
+}
+
+#[tokio::test]
+async fn webhooks_only_post() {
+    use NotifyMode::{Broadcast, Post, Thread, Update};
+    for (row, (mode, kind, target, says, want)) in [
+        (Post, Kind::Card, None, vec![], "done webhook"),
+        (Update, Kind::Card, Some("webhook"), vec![], "nothing"),
+        (Update, Kind::Card, Some(CARD), vec![], "nothing"),
+        (Thread, Kind::StormLine, Some("webhook"), vec![], "nothing"),
+        (Thread, Kind::Resolved, Some("webhook"), vec![], "done webhook"),
+        (Broadcast, Kind::Escalated, None, vec![], "done webhook"),
+        (Post, Kind::Card, None, vec![Say::Http(400, None, "invalid_blocks")], "done webhook"),
+        (Post, Kind::Card, None, vec![Say::Http(403, None, "action_prohibited")], "failed"),
+        (Post, Kind::Card, None, vec![Say::Http(404, None, "no_service")], "failed"),
+        (Post, Kind::Card, None, vec![Say::Http(429, Some(("retry-after", "12")), "")], "later 12"),
+        (Post, Kind::Card, None, vec![Say::Http(500, None, "rollup_error")], "later 10 unsure"),
+        (Post, Kind::Card, None, vec![Say::Hang], "later 10 unsure"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let double = Double::start(&[("hook", &says)]).await;
+        let hook = SecretString::from(format!("{}hook", double.address));
+        // Its own webhook goes before the token; one for every channel comes after it.
+        let own = Settings { webhooks: [("#security".to_owned(), hook.clone())].into(), ..settings(&double.address) };
+        let any = Settings { token: None, any_webhook: Some(hook), ..settings(&double.address) };
+        let slack = hurried(if row % 2 == 0 { own } else { any });
+        let outcome = send(&slack, &notify("slack:#security", mode, kind, target), false).await;
+        assert_eq!(outcome.split(": ").next(), Some(want), "row {row}: {outcome}");
+        assert!(
+            double.asked().iter().all(|a| a.method == "hook" && a.token.is_empty()),
+            "row {row}: {}",
+            double.methods()
+        );
+        if want == "nothing" {
+            assert_eq!(double.methods(), "", "row {row}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn without_a_way_it_says_what_to_set() {
+    let slack = hurried(Settings { token: None, ..settings("http://127.0.0.1:9/") });
+    for (destination, want) in
+        [("slack:#security", "set SLACK_BOT_TOKEN"), ("teams:x", "write slack:#name"), ("slack:", "write slack:#name")]
+    {
+        let outcome = post(&slack, destination).await;
+        assert!(outcome.starts_with("failed: ") && outcome.contains(want), "{outcome}");
+    }
+}
+
+#[tokio::test]
+async fn a_lost_connection_is_unsure_and_none_is_not() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let api = format!("http://{}/", listener.local_addr().unwrap());
+    let losing = tokio::spawn(async move {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            let mut start = [0; 64];
+            stream.readable().await.unwrap();
+            let _ = stream.try_read(&mut start);
+        }
+    });
+    let slack = hurried(settings(&api));
+    let outcome = post(&slack, "slack:#security").await;
+    assert!(outcome.starts_with("later 10 unsure: "), "{outcome}");
+    losing.abort();
+    assert!(losing.await.is_err());
+    let outcome = post(&slack, "slack:#other").await;
+    assert!(outcome.starts_with("later 10: chat.postMessage cannot be reached"), "{outcome}");
+}
+
+#[tokio::test]
+async fn secrets_are_never_shown() {
+    const SECRET: &str = "the-token-itself";
+    let (said, guard) = listen();
+    let mut shown = Vec::new();
+    let double = Double::start(&[(
+        "the-token-itself",
+        &[Say::Hang, Say::Http(404, None, "no_service"), Say::Http(302, None, "")],
+    )])
+    .await;
+    for address in [double.address.as_str(), "http://127.0.0.1:9/"] {
+        let hook = SecretString::from(format!("{address}{SECRET}"));
+        let webhooks = [("#hook".to_owned(), hook)].into();
+        let settings = Settings { webhooks, ..settings(address) };
+        shown.push(format!("{settings:?}"));
+        let slack = hurried(settings);
+        for channel in ["slack:#hook", "slack:#token", "slack:#hook", "slack:#hook"] {
+            shown.push(post(&slack, channel).await);
+        }
+        shown.push(format!("{slack:?}"));
+        shown.push(format!("{:?}", slack.probe(&["slack:#hook".to_owned(), "slack:#token".to_owned()]).await));
+    }
+    for (token, hook) in
+        [("xoxb-the-token-itself\n", ""), ("xapp-the-token-itself", ""), ("", ""), (TOKEN, "the-token-itself")]
+    {
+        let webhooks = [("#hook".to_owned(), hook.into())].into();
+        let error = Slack::new(Settings { token: Some(token.into()), webhooks, ..settings("http://127.0.0.1:9/") })
+            .unwrap_err();
+        assert!(error.contains(if token == TOKEN { "the webhook of #hook" } else { "the Slack bot token" }), "{error}");
+        shown.push(error);
+    }
+    drop(guard);
+    shown.push(text(&said));
+    for text in &shown {
+        assert!(!text.contains(SECRET), "{text}");
+    }
+    assert!(shown.concat().contains("cannot be reached"), "the errors were made");
+}
+
+#[tokio::test]
+async fn a_probe_names_what_is_wrong_and_what_to_do() {
+    let test =
+        |scopes| Say::Http(200, Some(("x-oauth-scopes", scopes)), r#"{"ok":true,"user":"router","team":"Example"}"#);
+    let all = "chat:write,channels:history,groups:history,channels:read,groups:read";
+    let info = |channel: Value| ("conversations.info", vec![Say::Ok(json!({ "channel": channel }))]);
+    let list = |says: Vec<Say>| ("conversations.list", says);
+    let channels = Say::Ok(json!({ "channels": [{ "id": "C012345678", "name": "security", "is_member": true }] }));
+    for (row, (scopes, script, destination, ok, want)) in [
+        (test(all), info(json!({ "is_member": true })), "slack:C012345678", true, "the app is in it"),
+        (
+            test(all),
+            info(json!({ "is_member": false })),
+            "slack:C012345678",
+            false,
+            "/invite @app in C012345678, or give it",
+        ),
+        (test(all), info(json!({ "is_private": true })), "slack:C012345678", false, "/invite @app in C012345678"),
+        (test(all), info(json!({ "is_archived": true })), "slack:C012345678", false, "unarchive"),
+        (
+            test("chat:write,chat:write.public"),
+            info(json!({})),
+            "slack:C012345678",
+            true,
+            "may post in public channels",
+        ),
+        (
+            test("chat:write"),
+            info(json!({ "is_member": true })),
+            "slack:C012345678",
+            true,
+            "recommended scope channels:history",
+        ),
+        (test("channels:read"), info(json!({ "is_member": true })), "slack:C012345678", false, "add chat:write"),
+        (test(all), list(vec![channels.clone()]), "slack:#security", true, "the app is in it"),
+        (test(all), list(vec![channels.clone()]), "slack:#securty", false, "there is no channel #securty"),
+        (
+            test("chat:write,channels:read"),
+            list(vec![Say::No("missing_scope"), channels]),
+            "slack:#secret",
+            true,
+            "private ones cannot be seen",
+        ),
+        (
+            test("chat:write"),
+            list(vec![Say::No("missing_scope"), Say::No("missing_scope")]),
+            "slack:#security",
+            true,
+            "it cannot be told",
+        ),
+        (test(all), list(vec![Say::Http(500, None, "")]), "slack:#security", false, "try again"),
+        (Say::No("invalid_auth"), list(vec![]), "slack:#security", false, "install the app again"),
+        (Say::Http(502, None, ""), list(vec![]), "slack:#security", false, "slack-status.com"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let double = Double::start(&[("auth.test", &[scopes]), (script.0, &script.1)]).await;
+        let probes = hurried(settings(&double.address)).probe(&[destination.to_owned()]).await;
+        assert_eq!(probes.iter().all(|p| p.ok), ok, "row {row}: {probes:#?}");
+        let mut said = probes.iter().filter(|p| p.ok == ok).map(|p| format!("{}; {}", p.what, p.remedy));
+        assert!(said.any(|s| s.contains(want)), "row {row}: {probes:#?}");
+    }
+}
