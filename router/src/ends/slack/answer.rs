@@ -20,8 +20,8 @@ pub(super) enum Answer {
     Done(Value),
     /// Too many calls: not done, and nothing like it before this has passed.
     Wait(Duration),
-    /// Slack's trouble, which passes; `unsure`: it may have been done all the same.
-    Trouble { why: String, unsure: bool },
+    /// Slack's trouble, which passes; `unsure`: it may have been done all the same. Nothing like it before the rest is over.
+    Trouble { why: String, unsure: bool, rest: Duration },
     /// The message to edit or to reply to cannot be edited or replied to any more.
     Gone(String),
     /// Slack does not take the message as it is; the details say where.
@@ -196,8 +196,11 @@ pub(super) fn webhook(raw: Raw<'_>) -> Answer {
 
 fn by_status(raw: Raw<'_>) -> Option<Answer> {
     match raw.status {
-        429 => Some(Answer::Wait(wait(raw.retry_after))),
-        500.. => Some(Answer::Trouble { why: format!("Slack answered HTTP {}", raw.status), unsure: true }),
+        429 => Some(Answer::Wait(rest(raw.retry_after).unwrap_or(WAIT))),
+        500.. => {
+            let rest = rest(raw.retry_after).unwrap_or_default();
+            Some(Answer::Trouble { why: format!("Slack answered HTTP {}", raw.status), unsure: true, rest })
+        }
         _ => None,
     }
 }
@@ -205,9 +208,11 @@ fn by_status(raw: Raw<'_>) -> Option<Answer> {
 fn by_error(refusal: Refusal, details: String, retry_after: Option<&str>) -> Answer {
     let error = refusal.error.as_str();
     let class = CLASSES.iter().find(|(_, errors)| errors.contains(&error)).map(|(class, _)| class);
-    let trouble = |unsure| Answer::Trouble { why: format!("Slack answered {error}"), unsure };
+    let said = rest(retry_after);
+    let trouble =
+        |unsure| Answer::Trouble { why: format!("Slack answered {error}"), unsure, rest: said.unwrap_or_default() };
     match class {
-        Some(Class::Wait) => Answer::Wait(wait(retry_after)),
+        Some(Class::Wait) => Answer::Wait(said.unwrap_or(WAIT)),
         Some(Class::Passing) => trouble(false),
         Some(Class::HalfDone) => trouble(true),
         Some(Class::Gone) => Answer::Gone(refusal.error),
@@ -219,16 +224,20 @@ fn by_error(refusal: Refusal, details: String, retry_after: Option<&str>) -> Ans
 /// An answer in no words of Slack's. A success may have been garbled on its way; anything else did not come from Slack.
 fn not_slack(status: u16) -> Answer {
     match status {
-        200..300 => Answer::Trouble { why: "the answer is not Slack's: a proxy between?".to_owned(), unsure: true },
+        200..300 => Answer::Trouble {
+            why: "the answer is not Slack's: a proxy between?".to_owned(),
+            unsure: true,
+            rest: Duration::ZERO,
+        },
         _ => Answer::Refused(Refusal::of(format!("HTTP {status}, not in Slack's words: is the address right?"))),
     }
 }
 
-/// Whole seconds, never fewer than it says.
-fn wait(retry_after: Option<&str>) -> Duration {
+/// What `Retry-After` says, never less; a date, which Slack does not send, is none.
+fn rest(retry_after: Option<&str>) -> Option<Duration> {
     let digits = retry_after.map(str::trim).filter(|s| !s.is_empty() && s.bytes().all(|b| b.is_ascii_digit()));
     // More digits than fit are a very long time, not a missing one.
-    digits.map_or(WAIT, |s| Duration::from_secs(u64::from(s.parse::<u32>().unwrap_or(u32::MAX))))
+    digits.map(|s| Duration::from_secs(u64::from(s.parse::<u32>().unwrap_or(u32::MAX))))
 }
 
 fn is_word(text: &str) -> bool {
@@ -242,6 +251,7 @@ mod tests {
     fn kind(answer: &Answer) -> String {
         match answer {
             Answer::Wait(wait) => format!("wait {}", wait.as_secs()),
+            Answer::Trouble { rest, .. } if !rest.is_zero() => format!("{} {}", answer.class(), rest.as_secs()),
             answer => answer.class().to_owned(),
         }
     }
@@ -260,7 +270,7 @@ mod tests {
             (429, Some("soon"), String::new(), "wait 30"),
             (429, Some("99999999999999999999999"), String::new(), "wait 4294967295"),
             (500, None, no("invalid_auth"), "unsure"),
-            (503, Some("9"), "<html>".into(), "unsure"),
+            (503, Some("9"), "<html>".into(), "unsure 9"),
             (200, None, no("internal_error"), "unsure"),
             (200, None, no("request_timeout"), "trouble"),
             (200, None, "<html>".into(), "unsure"),

@@ -130,7 +130,7 @@ fn failed(call: Call<'_>, error: reqwest::Error) -> Answer {
     }
     let unsure = !error.is_connect();
     let what = if unsure { "gave no answer" } else { "cannot be reached" };
-    Answer::Trouble { why: format!("{} {what}: {}", call.name(), chain(error)), unsure }
+    Answer::Trouble { why: format!("{} {what}: {}", call.name(), chain(error)), unsure, rest: Duration::ZERO }
 }
 
 /// An error with its causes, and without the URL, which may be a secret.

@@ -2,7 +2,7 @@
 use super::{
     Slack,
     answer::{Answer, Refusal},
-    pace::Lane,
+    pace::{Lane, Order},
     send::{BACK_OFF, EVENT_TYPE, Job, MessageId},
 };
 use secrecy::SecretString;
@@ -11,7 +11,7 @@ use std::{
     sync::{PoisonError, atomic::Ordering},
     time::Duration,
 };
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 /// How far back a message is looked for: an unsure delivery is tried again within minutes.
 const LOOK_BACK: i64 = 3_600;
@@ -19,9 +19,10 @@ const LOOK_BACK: i64 = 3_600;
 const MESSAGE_PAGES: usize = 5;
 /// How many pages of channels are looked through, of 1,000 each.
 const CHANNEL_PAGES: usize = 20;
-/// The longest to wait for the address of the workspace, which only links need; and until it is asked again.
+/// The longest to wait for the address of the workspace, which only links need.
 const TEAM_MAX: Duration = Duration::from_secs(3);
-const TEAM_AGAIN: Duration = Duration::from_secs(60);
+/// When it is asked for again, where that was in vain.
+const TEAM_AGAIN: Duration = Duration::from_mins(1);
 
 /// Whether a message is in its channel.
 #[derive(Debug)]
@@ -43,11 +44,21 @@ pub(super) enum Unread {
     Refused(Refusal),
 }
 
-/// The address of the workspace, or when it was last asked for in vain.
+/// The address of the workspace, or when it may be asked for again.
 #[derive(Debug, Default)]
 pub(super) struct Team {
     url: Option<String>,
-    asked: Option<Instant>,
+    again: Option<Instant>,
+}
+
+/// A question whose answer is a list in pages.
+struct Pages<'a> {
+    method: &'static str,
+    asked: &'a [(&'a str, &'a str)],
+    /// The list's name in the answer.
+    list: &'static str,
+    /// So many pages are looked through.
+    most: usize,
 }
 
 impl Slack {
@@ -93,7 +104,8 @@ impl Slack {
         let is_ours = |m: &Value| {
             m["metadata"]["event_type"] == EVENT_TYPE && m["metadata"]["event_payload"]["key"] == job.delivery.key
         };
-        let found = self.find(token, method, &asked, "messages", MESSAGE_PAGES, job.until, is_ours).await?;
+        let pages = Pages { method, asked: &asked, list: "messages", most: MESSAGE_PAGES };
+        let found = self.find(token, &pages, job.until, is_ours).await?;
         Ok(found.and_then(|m| MessageId::of(&channel.as_str().into(), &m)))
     }
 
@@ -123,8 +135,8 @@ impl Slack {
         let name = name.trim_start_matches('#');
         let list = async |types| {
             let asked = [("types", types), ("limit", "1000")];
-            self.find(token, "conversations.list", &asked, "channels", CHANNEL_PAGES, until, |c| c["name"] == name)
-                .await
+            let pages = Pages { method: "conversations.list", asked: &asked, list: "channels", most: CHANNEL_PAGES };
+            self.find(token, &pages, until, |c| c["name"] == name).await
         };
         match list("public_channel,private_channel").await {
             Err(Unread::Refused(refusal)) if refusal.error == "missing_scope" => list("public_channel").await,
@@ -133,25 +145,21 @@ impl Slack {
     }
 
     /// The first item that fits in a list of pages.
-    #[expect(clippy::too_many_arguments, reason = "they are one question, asked from two places")]
     async fn find(
         &self,
         token: &SecretString,
-        method: &'static str,
-        asked: &[(&str, &str)],
-        list: &str,
-        pages: usize,
+        pages: &Pages<'_>,
         until: Instant,
         fits: impl Fn(&Value) -> bool,
     ) -> Result<Option<Value>, Unread> {
         let mut cursor = String::new();
-        for _ in 0..pages {
-            let mut asked = asked.to_vec();
+        for _ in 0..pages.most {
+            let mut asked = pages.asked.to_vec();
             if !cursor.is_empty() {
                 asked.push(("cursor", &cursor));
             }
-            let page = self.read(token, method, &asked, until).await?;
-            if let Some(item) = page[list].as_array().and_then(|items| items.iter().find(|i| fits(i))) {
+            let page = self.read(token, pages.method, &asked, until).await?;
+            if let Some(item) = page[pages.list].as_array().and_then(|items| items.iter().find(|i| fits(i))) {
                 return Ok(Some(item.clone()));
             }
             page["response_metadata"]["next_cursor"].as_str().unwrap_or_default().clone_into(&mut cursor);
@@ -170,14 +178,17 @@ impl Slack {
         asked: &[(&str, &str)],
         until: Instant,
     ) -> Result<Value, Unread> {
-        self.turn(&Lane::Looks, until).await.map_err(|(after, why)| Unread::Later(after, why))?;
+        self.turn(&Lane::Looks, Order::Last, until).await.map_err(|(after, why)| Unread::Later(after, why))?;
         match self.http.read(method, token, asked, until).await.answer {
             Answer::Done(body) => Ok(body),
             Answer::Wait(wait) => {
                 self.pace.block(&Lane::Looks, wait);
                 Err(Unread::Later(wait, format!("Slack wants {} s of rest for {method}", wait.as_secs())))
             }
-            Answer::Trouble { why, .. } => Err(Unread::Later(BACK_OFF, why)),
+            Answer::Trouble { why, rest, .. } => {
+                self.pace.block(&Lane::Looks, rest);
+                Err(Unread::Later(rest.max(BACK_OFF), why))
+            }
             Answer::Gone(_) => Err(Unread::Gone),
             Answer::Payload { error, .. } => Err(Unread::Refused(Refusal::of(error))),
             Answer::Refused(refusal) => Err(Unread::Refused(refusal)),
@@ -186,16 +197,21 @@ impl Slack {
 
     /// The address of the workspace: asked once, and again after a while if in vain. Only links need it.
     pub(super) async fn team_url(&self, token: &SecretString, until: Instant) -> Option<String> {
-        let mut team = self.team.lock().await;
-        let now = Instant::now();
-        if team.url.is_none() && team.asked.is_none_or(|at| now >= at + TEAM_AGAIN) {
-            team.asked = Some(now);
-            let reply = self.http.read("auth.test", token, &[], until.min(now + TEAM_MAX)).await;
-            if let Answer::Done(body) = reply.answer {
-                team.url = body["url"].as_str().map(str::to_owned);
+        let until = until.min(Instant::now() + TEAM_MAX);
+        let ask = async {
+            let mut team = self.team.lock().await;
+            let now = Instant::now();
+            if team.url.is_none() && team.again.is_none_or(|again| now >= again) {
+                team.again = Some(now + TEAM_AGAIN);
+                match self.http.read("auth.test", token, &[], until).await.answer {
+                    Answer::Done(body) => team.url = body["url"].as_str().map(str::to_owned),
+                    Answer::Wait(wait) => team.again = Some(now + wait.max(TEAM_AGAIN)),
+                    _ => {}
+                }
             }
-        }
-        team.url.clone()
+            team.url.clone()
+        };
+        timeout_at(until, ask).await.ok().flatten()
     }
 }
 

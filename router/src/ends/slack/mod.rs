@@ -20,7 +20,7 @@ use crate::{
 use findings_formatters::{Message, view::Kind};
 use http::Http;
 use look::Team;
-use pace::Pace;
+use pace::{Order, Pace};
 use reqwest::Url;
 use secrecy::{ExposeSecret, SecretString};
 use send::{Job, MessageId};
@@ -129,7 +129,7 @@ impl Messenger for Slack {
             ));
         };
         let until = Instant::now() + SEND_MAX.unsigned_abs() - MARGIN;
-        let job = Job { channel, message, delivery, until };
+        let job = Job { channel, message, delivery, until, order: Order::Last };
         let target = notify.target.as_deref().and_then(MessageId::parse);
         match (self.way(channel), notify.mode) {
             (None, _) => Outcome::Failed(format!(

@@ -19,6 +19,14 @@ pub(super) enum Lane {
     Looks,
 }
 
+/// Where a caller joins the queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Order {
+    /// It had its turn, and Slack did not take what it sent: at the end of a long queue it might never be done.
+    First,
+    Last,
+}
+
 /// The time between two calls in a lane.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Intervals {
@@ -45,12 +53,16 @@ struct Turns {
 }
 
 impl Turns {
+    fn join(&mut self, ticket: u64, order: Order) {
+        match order {
+            Order::First => self.waiting.push_front(ticket),
+            Order::Last => self.waiting.push_back(ticket),
+        }
+    }
+
     /// `None`: it is this ticket's turn, which it has taken. Else how long until it is, if nothing changes.
     fn ask(&mut self, ticket: u64, now: Instant) -> Option<Duration> {
-        let place = self.waiting.iter().position(|t| *t == ticket).unwrap_or_else(|| {
-            self.waiting.push_back(ticket);
-            self.waiting.len() - 1
-        });
+        let place = self.waiting.iter().position(|t| *t == ticket).unwrap_or(self.waiting.len());
         let before = self.interval.saturating_mul(u32::try_from(place).unwrap_or(u32::MAX));
         let wait = (self.next.max(now) + before).duration_since(now);
         if !wait.is_zero() {
@@ -88,6 +100,13 @@ struct Lanes {
 }
 
 impl Lanes {
+    fn join(&mut self, lane: &Lane, order: Order, intervals: Intervals) -> u64 {
+        self.tickets += 1;
+        let ticket = self.tickets;
+        self.turns(lane, intervals, Instant::now()).join(ticket, order);
+        ticket
+    }
+
     /// A lane's turns; idle lanes are forgotten when a new one comes.
     fn turns(&mut self, lane: &Lane, intervals: Intervals, now: Instant) -> &mut Turns {
         if !self.lanes.contains_key(lane) {
@@ -115,12 +134,8 @@ impl Drop for Place<'_> {
 
 impl Pace {
     /// Returns when it is the caller's turn. If that is not before `by`, says at once how long it would take, and takes no turn.
-    pub(super) async fn turn(&self, lane: &Lane, by: Instant) -> Result<(), Duration> {
-        let ticket = {
-            let mut lanes = self.lock();
-            lanes.tickets += 1;
-            lanes.tickets
-        };
+    pub(super) async fn turn(&self, lane: &Lane, order: Order, by: Instant) -> Result<(), Duration> {
+        let ticket = self.lock().join(lane, order, self.intervals);
         let place = Place { pace: self, lane, ticket };
         loop {
             let now = Instant::now();
@@ -158,16 +173,18 @@ mod tests {
         Turns { interval: seconds(1.0), next: now, waiting: VecDeque::new() }
     }
 
-    #[derive(Debug)]
     enum Step {
+        /// Joins at the end, if it has not yet.
         Ask(u64, Option<f64>),
+        /// Joins at the front.
+        Again(u64, f64),
         Block(f64),
         Leave(u64),
     }
 
     #[test]
     fn a_turn_comes_in_the_order_of_asking() {
-        use Step::{Ask, Block, Leave};
+        use Step::{Again, Ask, Block, Leave};
         let start = Instant::now();
         let mut turns = turns(start);
         for (row, (at, step)) in [
@@ -192,13 +209,25 @@ mod tests {
             // Who comes late takes no turns with him that nobody used.
             (90.0, Ask(5, None)),
             (90.0, Ask(6, Some(1.0))),
+            (90.5, Again(7, 0.5)),
+            (91.0, Ask(6, Some(1.0))),
+            (91.0, Ask(7, None)),
+            (91.0, Ask(6, Some(1.0))),
+            (92.0, Ask(6, None)),
         ]
         .into_iter()
         .enumerate()
         {
             match step {
                 Ask(ticket, want) => {
+                    if !turns.waiting.contains(&ticket) {
+                        turns.join(ticket, Order::Last);
+                    }
                     assert_eq!(turns.ask(ticket, start + seconds(at)), want.map(seconds), "row {row}");
+                }
+                Again(ticket, want) => {
+                    turns.join(ticket, Order::First);
+                    assert_eq!(turns.ask(ticket, start + seconds(at)), Some(seconds(want)), "row {row}");
                 }
                 Block(until) => turns.block(start + seconds(until)),
                 Leave(ticket) => turns.leave(ticket),
@@ -218,7 +247,7 @@ mod tests {
                 match what {
                     0 => { blocked = blocked.max(now + Duration::from_millis(pause * 5)); turns.block(blocked); }
                     1 => turns.leave(tickets / 2),
-                    2..5 => { tickets += 1; if turns.ask(tickets, now).is_none() { went.push((now, tickets)); prop_assert!(now >= blocked); } }
+                    2..5 => { tickets += 1; turns.join(tickets, Order::Last); if turns.ask(tickets, now).is_none() { went.push((now, tickets)); prop_assert!(now >= blocked); } }
                     _ => for ticket in turns.waiting.clone() {
                         if turns.ask(ticket, now).is_none() { went.push((now, ticket)); prop_assert!(now >= blocked); }
                     }
@@ -226,9 +255,11 @@ mod tests {
             }
             // All who are left go as soon as they are told to.
             while let Some(&ticket) = turns.waiting.front() {
-                match turns.ask(ticket, now) {
-                    Some(wait) => now += wait,
-                    None => { prop_assert!(now >= blocked); went.push((now, ticket)); }
+                if let Some(wait) = turns.ask(ticket, now) {
+                    now += wait;
+                } else {
+                    prop_assert!(now >= blocked);
+                    went.push((now, ticket));
                 }
             }
             for pair in went.windows(2) {
@@ -243,14 +274,14 @@ mod tests {
         let pace = Pace::default();
         let posts = |channel: &str| Lane::Posts(channel.into());
         let soon = Instant::now() + seconds(0.2);
-        assert_eq!(pace.turn(&posts("#a"), soon).await, Ok(()));
+        assert_eq!(pace.turn(&posts("#a"), Order::Last, soon).await, Ok(()));
         for _ in 0..3 {
-            let wait = pace.turn(&posts("#a"), soon).await.unwrap_err();
+            let wait = pace.turn(&posts("#a"), Order::Last, soon).await.unwrap_err();
             assert!(wait > seconds(0.5) && wait <= seconds(1.0), "{wait:?}");
         }
-        assert_eq!(pace.turn(&posts("#b"), soon).await, Ok(()), "another channel");
+        assert_eq!(pace.turn(&posts("#b"), Order::Last, soon).await, Ok(()), "another channel");
         pace.block(&Lane::Edits, seconds(7.0));
-        let wait = pace.turn(&Lane::Edits, soon).await.unwrap_err();
+        let wait = pace.turn(&Lane::Edits, Order::Last, soon).await.unwrap_err();
         assert!(wait > seconds(6.5), "{wait:?}");
     }
 
@@ -262,11 +293,12 @@ mod tests {
         let by = start + seconds(20.0);
         let went = Mutex::new(Vec::new());
         let go = async |name: u8| {
-            pace.turn(&lane, by).await.unwrap();
+            pace.turn(&lane, Order::Last, by).await.unwrap();
             went.lock().unwrap().push((name, start.elapsed()));
         };
-        let given_up =
-            tokio::time::timeout(seconds(0.001), async { tokio::join!(pace.turn(&lane, by), pace.turn(&lane, by)) });
+        let given_up = tokio::time::timeout(seconds(0.001), async {
+            tokio::join!(pace.turn(&lane, Order::Last, by), pace.turn(&lane, Order::Last, by))
+        });
         assert!(given_up.await.is_err());
         tokio::join!(go(1), go(2), go(3));
         let went = went.into_inner().unwrap();

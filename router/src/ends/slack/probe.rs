@@ -10,7 +10,7 @@ use std::{collections::BTreeSet, time::Duration};
 use tokio::time::Instant;
 
 /// The longest that all questions about one thing may take.
-const PROBE_MAX: Duration = Duration::from_secs(60);
+const PROBE_MAX: Duration = Duration::from_mins(1);
 
 /// The scopes that make it better, and how.
 const RECOMMENDED: &[(&str, &str)] = &[

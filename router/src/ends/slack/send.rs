@@ -4,7 +4,7 @@ use super::{
     answer::{Answer, Refusal},
     http::Call,
     look::Look,
-    pace::Lane,
+    pace::{Lane, Order},
 };
 use crate::{
     act::ports::Delivery,
@@ -35,6 +35,7 @@ pub(super) struct Job<'a> {
     pub(super) delivery: Delivery<'a>,
     /// It is given up then.
     pub(super) until: Instant,
+    pub(super) order: Order,
 }
 
 /// A message in Slack: channel id and timestamp.
@@ -105,7 +106,8 @@ impl Slack {
                     error,
                     "the message to reply to is gone: the reply becomes a message"
                 );
-                return Box::pin(self.post(token, job, None, false)).await;
+                let job = Job { order: Order::First, ..*job };
+                return Box::pin(self.post(token, &job, None, false)).await;
             }
             Err(Unwritten::Gone(error)) => return refused(job.channel, &Refusal::of(error)),
         };
@@ -157,8 +159,9 @@ impl Slack {
         job: &Job<'_>,
         unsure: bool,
     ) -> Result<Value, Unwritten> {
+        let mut order = job.order;
         loop {
-            self.turn(lane, job.until).await.map_err(|(after, why)| Unwritten::So(later(after, why, unsure)))?;
+            self.turn(lane, order, job.until).await.map_err(|(after, why)| Unwritten::So(later(after, why, unsure)))?;
             return Err(match self.http.write(call, &body, job.until).await {
                 Answer::Done(answer) => return Ok(answer),
                 Answer::Gone(error) => Unwritten::Gone(error),
@@ -170,10 +173,14 @@ impl Slack {
                         unsure,
                     ))
                 }
-                Answer::Trouble { why, unsure: now } => Unwritten::So(later(BACK_OFF, why, unsure || now)),
+                Answer::Trouble { why, unsure: now, rest } => {
+                    self.pace.block(lane, rest);
+                    Unwritten::So(later(rest.max(BACK_OFF), why, unsure || now))
+                }
                 Answer::Payload { error, details } => {
                     tracing::error!(channel = job.channel, error, details, "Slack does not take the message's blocks");
                     if body.as_object_mut().is_some_and(|b| b.remove("blocks").is_some()) {
+                        order = Order::First;
                         continue;
                     }
                     Unwritten::So(refused(job.channel, &Refusal::of(format!("{error} {details}"))))
@@ -184,15 +191,21 @@ impl Slack {
     }
 
     /// Waits for a turn within patience, and while there is time left for the call. Else says when it would come.
-    pub(super) async fn turn(&self, lane: &Lane, until: Instant) -> Result<(), (Duration, String)> {
+    pub(super) async fn turn(&self, lane: &Lane, order: Order, until: Instant) -> Result<(), (Duration, String)> {
         let now = Instant::now();
         let last = until.checked_sub(CALL_MIN).unwrap_or(now);
         if last < now {
             return Err((BACK_OFF, "Slack's answers took too long".to_owned()));
         }
-        let turn = self.pace.turn(lane, last.min(now + self.settings.patience)).await;
+        let turn = self.pace.turn(lane, order, last.min(now + self.settings.patience)).await;
         turn.map_err(|wait| {
-            (wait, format!("others are waiting for Slack, or it wants rest: {} s", wait.as_secs_f32().ceil()))
+            (
+                wait,
+                format!(
+                    "it is not its turn: {} s of others, or of the rest that Slack wants",
+                    wait.as_secs_f32().ceil()
+                ),
+            )
         })
     }
 

@@ -16,6 +16,9 @@ use std::{
     time::Duration,
 };
 
+/// What the double says, by method, in this order.
+type Script<'a> = &'a [(&'static str, &'a [Say])];
+
 const TOKEN: &str = "xoxb-the-token-itself";
 const CARD: &str = "C012345678:1712345600.000200";
 const POST: &str = "chat.postMessage";
@@ -108,7 +111,7 @@ fn text(said: &Mutex<Vec<u8>>) -> String {
 async fn each_answer_has_its_outcome() {
     use NotifyMode::{Broadcast, Post, Thread, Update};
     let made = "done C012345678:1712345678.000100";
-    let rows: &[(NotifyMode, &[(&str, &[Say])], &str, &str)] = &[
+    let rows: &[(NotifyMode, Script, &str, &str)] = &[
         (Post, &[], made, POST),
         (Thread, &[], made, POST),
         (Broadcast, &[], made, POST),
@@ -201,7 +204,8 @@ async fn links_are_made_of_the_workspace_and_never_fatal() {
 #[tokio::test]
 async fn retry_after_holds_back_the_channel_or_all_edits() {
     let busy = Say::Http(429, Some(("retry-after", "40")), "");
-    let double = Double::start(&[(POST, &[busy.clone()]), (UPDATE, &[busy])]).await;
+    let busy = [busy];
+    let double = Double::start(&[(POST, &busy), (UPDATE, &busy)]).await;
     let slack = hurried(settings(&double.address));
     let edit = |channel| notify(channel, NotifyMode::Update, Kind::Card, Some(CARD));
     let outcome = post(&slack, "slack:#a").await;
