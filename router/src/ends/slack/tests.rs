@@ -46,7 +46,14 @@ fn hurried(settings: Settings) -> Slack {
 }
 
 fn notify(destination: &str, mode: NotifyMode, kind: Kind, target: Option<&str>) -> Notify {
-    Notify { destination: destination.to_owned(), mode, kind, storm: None, target: target.map(str::to_owned) }
+    Notify {
+        destination: destination.to_owned(),
+        mode,
+        kind,
+        storm: None,
+        target: target.map(str::to_owned),
+        mentions: Vec::new(),
+    }
 }
 
 fn message() -> Message {
@@ -182,6 +189,19 @@ async fn calls_say_what_slack_needs() {
     assert_eq!(of(&reply.body), [json!("C012345678"), json!("1712345600.000200"), json!(true), Value::Null]);
     assert_eq!(of(&edit.body), [json!("C012345678"), Value::Null, Value::Null, json!("1712345600.000200")]);
     assert_eq!((&plain.body["blocks"], &plain.body["text"]), (&Value::Null, &json!(message().text)));
+}
+
+/// Else it would never be told in a busy channel: each time it would be refused, and have to wait at the end.
+#[tokio::test]
+async fn what_slack_refused_goes_next_in_plain_text() {
+    let double = Double::start(&[(POST, &[Say::No("invalid_blocks")])]).await;
+    let mut slack = hurried(settings(&double.address));
+    slack.pace.intervals.posts = Duration::from_millis(40);
+    let send = || post(&slack, "slack:#security");
+    let outcomes = tokio::join!(send(), send(), send(), send());
+    assert!(<[String; 4]>::from(outcomes).iter().all(|o| o.starts_with("done")));
+    let blocks: Vec<bool> = double.asked().iter().map(|a| a.body["blocks"].is_array()).collect();
+    assert_eq!(blocks, [true, false, true, true, true]);
 }
 
 #[tokio::test]
