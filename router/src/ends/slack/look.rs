@@ -29,7 +29,7 @@ const TEAM_AGAIN: Duration = Duration::from_mins(1);
 pub(super) enum Look {
     Found(MessageId),
     Absent,
-    /// The token may not look.
+    /// It cannot be told: the token may not look, or the thread is gone.
     Impossible,
     /// Not now; after so long, and why.
     Later(Duration, String),
@@ -66,7 +66,9 @@ impl Slack {
     pub(super) async fn look(&self, token: &SecretString, job: &Job<'_>, parent: Option<&MessageId>) -> Look {
         match self.find_message(token, job, parent).await {
             Ok(Some(id)) => Look::Found(id),
-            Ok(None) | Err(Unread::Gone) => Look::Absent,
+            Ok(None) => Look::Absent,
+            // The reply may have become a message of its own: that is looked for when the parent turns out to be gone again.
+            Err(Unread::Gone) => Look::Impossible,
             Err(Unread::Later(after, why)) => Look::Later(after, why),
             Err(Unread::Refused(refusal)) => {
                 if !self.warned.swap(true, Ordering::Relaxed) {

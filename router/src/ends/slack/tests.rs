@@ -240,6 +240,21 @@ async fn retry_after_holds_back_the_channel_or_all_edits() {
 }
 
 #[tokio::test]
+async fn retry_after_holds_back_looks_and_comes_with_other_troubles_too() {
+    let busy = |status| [Say::Http(status, Some(("retry-after", "40")), "")];
+    let double = Double::start(&[(POST, &busy(503)), (HISTORY, &busy(429))]).await;
+    let slack = hurried(settings(&double.address));
+    let card = |channel| notify(channel, NotifyMode::Post, Kind::Card, None);
+    assert!(post(&slack, "slack:C012345678").await.starts_with("later 40 unsure: "));
+    assert!(post(&slack, "slack:C012345678").await.starts_with("later 40: "));
+    for _ in 0..2 {
+        let outcome = send(&slack, &card("slack:C087654321"), true).await;
+        assert!(outcome.starts_with("later 40 unsure: "), "{outcome}");
+    }
+    assert_eq!(double.methods(), "chat.postMessage conversations.history");
+}
+
+#[tokio::test]
 async fn an_unsure_delivery_is_looked_for() {
     let there = |key| Say::Ok(json!({ "messages": [with_key("other"), with_key(key)] }));
     let list = Say::Ok(
@@ -266,6 +281,18 @@ async fn an_unsure_delivery_is_looked_for() {
             named.into(),
         ),
         ("slack:#security", true, vec![(REPLIES, vec![there("k1")])], found, REPLIES.into()),
+        // The reply became a message of its own when it was sent first.
+        (
+            "slack:C012345678",
+            true,
+            vec![
+                (REPLIES, vec![Say::No("thread_not_found")]),
+                (POST, vec![Say::No("thread_not_found")]),
+                (HISTORY, vec![there("k1")]),
+            ],
+            found,
+            format!("{REPLIES} {POST} {HISTORY}"),
+        ),
         (
             "slack:#security",
             true,
@@ -319,6 +346,13 @@ async fn an_unsure_delivery_is_looked_for() {
                 look.query.split(['&', '=']).skip_while(|w| *w != "oldest").nth(1).unwrap().parse().unwrap();
             assert!(since > 1_700_000_000, "{}", look.query);
             assert!(look.query.contains("include_all_metadata=true"), "{}", look.query);
+        }
+        // The second page is not the first one again.
+        if let [_, second] = &double.asked()[..]
+            && second.method == HISTORY
+            && look.method == HISTORY
+        {
+            assert!(second.query.contains("cursor=more"), "{}", second.query);
         }
     }
 }
