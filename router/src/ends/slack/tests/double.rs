@@ -63,6 +63,18 @@ impl Double {
         self.state.lock().unwrap().asked.iter().filter(|a| a.method != "auth.test").cloned().collect()
     }
 
+    /// How often it was asked for the address of the workspace.
+    pub(super) fn team_asked(&self) -> usize {
+        self.state.lock().unwrap().asked.iter().filter(|a| a.method == "auth.test").count()
+    }
+
+    /// The longest to wait for its answers: not long for one that never comes, and a loaded machine may take its time.
+    pub(super) fn call_max(&self) -> Duration {
+        let state = self.state.lock().unwrap();
+        let hangs = state.script.values().flatten().any(|say| matches!(say, Say::Hang));
+        if hangs { Duration::from_millis(150) } else { Duration::from_secs(10) }
+    }
+
     pub(super) fn methods(&self) -> String {
         self.asked().iter().map(|a| a.method.clone()).collect::<Vec<_>>().join(" ")
     }
