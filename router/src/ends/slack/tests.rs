@@ -1,5 +1,8 @@
 //! What the client makes of Slack, played by a small server on loopback.
 mod double;
+mod probe;
+mod unsure;
+mod webhooks;
 
 use super::{Settings, Slack, pace::Intervals};
 use crate::{
@@ -85,12 +88,6 @@ fn told(outcome: &Outcome) -> String {
         }
         Outcome::Failed(why) => format!("failed: {why}"),
     }
-}
-
-/// A message with the metadata of a delivery.
-fn with_key(key: &str) -> Value {
-    let metadata = json!({ "event_type": "findings_router", "event_payload": { "key": key } });
-    json!({ "ts": "1712345678.000700", "metadata": metadata })
 }
 
 /// What was said by `tracing` on this thread, until the guard is dropped.
@@ -262,183 +259,6 @@ async fn retry_after_holds_back_looks_and_comes_with_other_troubles_too() {
 }
 
 #[tokio::test]
-async fn an_unsure_delivery_is_looked_for() {
-    let there = |key| Say::Ok(json!({ "messages": [with_key("other"), with_key(key)] }));
-    let list = Say::Ok(
-        json!({ "channels": [{ "id": "C999999999", "name": "other" }, { "id": "C012345678", "name": "security" }] }),
-    );
-    let next = |list: &str| Say::Ok(json!({ list: [], "response_metadata": { "next_cursor": "more" } }));
-    let (found, made) = ("done C012345678:1712345678.000700", "done C012345678:1712345678.000100");
-    let named = "conversations.list conversations.history";
-    for (row, (destination, reply, script, want, calls)) in [
-        ("slack:C012345678", false, vec![(HISTORY, vec![there("k1")])], found, HISTORY.to_owned()),
-        (
-            "slack:C012345678",
-            false,
-            vec![(HISTORY, vec![next("messages"), there("k1")])],
-            found,
-            format!("{HISTORY} {HISTORY}"),
-        ),
-        ("slack:C012345678", false, vec![(HISTORY, vec![there("k2")])], made, format!("{HISTORY} {POST}")),
-        (
-            "slack:#security",
-            false,
-            vec![("conversations.list", vec![list.clone()]), (HISTORY, vec![there("k1")])],
-            found,
-            named.into(),
-        ),
-        ("slack:#security", true, vec![(REPLIES, vec![there("k1")])], found, REPLIES.into()),
-        // The reply may have become a message of its own when it was sent first: that stays unsure until it is looked for.
-        (
-            "slack:C012345678",
-            true,
-            vec![
-                (REPLIES, vec![Say::No("thread_not_found")]),
-                (POST, vec![Say::Http(429, Some(("retry-after", "9")), "")]),
-            ],
-            "later 9 unsure",
-            format!("{REPLIES} {POST}"),
-        ),
-        (
-            "slack:C012345678",
-            true,
-            vec![
-                (REPLIES, vec![Say::No("thread_not_found")]),
-                (POST, vec![Say::No("thread_not_found")]),
-                (HISTORY, vec![there("k1")]),
-            ],
-            found,
-            format!("{REPLIES} {POST} {HISTORY}"),
-        ),
-        (
-            "slack:#security",
-            true,
-            vec![(REPLIES, vec![Say::No("thread_not_found")])],
-            made,
-            format!("{REPLIES} {POST}"),
-        ),
-        // The token may not look: rather a doubled message than a lost one.
-        ("slack:C012345678", false, vec![(HISTORY, vec![Say::No("missing_scope")])], made, format!("{HISTORY} {POST}")),
-        (
-            "slack:C012345678",
-            false,
-            vec![(HISTORY, vec![Say::No("not_in_channel")])],
-            made,
-            format!("{HISTORY} {POST}"),
-        ),
-        (
-            "slack:#security",
-            false,
-            vec![("conversations.list", vec![Say::No("missing_scope"), Say::No("missing_scope")])],
-            made,
-            format!("conversations.list conversations.list {POST}"),
-        ),
-        // It may look, but not now.
-        ("slack:C012345678", false, vec![(HISTORY, vec![Say::Http(500, None, "")])], "later 10 unsure", HISTORY.into()),
-        ("slack:C012345678", false, vec![(HISTORY, vec![Say::Hang])], "later 10 unsure", HISTORY.into()),
-        (
-            "slack:C012345678",
-            false,
-            vec![(HISTORY, vec![Say::Http(429, Some(("retry-after", "9")), "")])],
-            "later 9 unsure",
-            HISTORY.into(),
-        ),
-        // Sent again and lost again.
-        ("slack:C012345678", false, vec![(POST, vec![Say::Hang])], "later 10 unsure", format!("{HISTORY} {POST}")),
-    ]
-    .into_iter()
-    .enumerate()
-    {
-        let script: Vec<(&str, &[Say])> = script.iter().map(|(method, says)| (*method, says.as_slice())).collect();
-        let double = Double::start(&script).await;
-        let slack = connected(&double, settings(&double.address));
-        let card = notify(destination, NotifyMode::Post, Kind::Card, None);
-        let note = if reply { notify(destination, NotifyMode::Thread, Kind::Resolved, Some(CARD)) } else { card };
-        let outcome = send(&slack, &note, true).await;
-        assert_eq!(outcome.split(": ").next(), Some(want), "row {row}: {outcome}");
-        assert_eq!(double.methods(), calls, "row {row}");
-        let look = double.asked()[double.asked().iter().position(|a| a.method.starts_with("conv")).unwrap()].clone();
-        if look.method == HISTORY {
-            let since: i64 =
-                look.query.split(['&', '=']).skip_while(|w| *w != "oldest").nth(1).unwrap().parse().unwrap();
-            assert!(since > 1_700_000_000, "{}", look.query);
-            assert!(look.query.contains("include_all_metadata=true"), "{}", look.query);
-        }
-        // The second page is not the first one again.
-        if let [_, second] = &double.asked()[..]
-            && second.method == HISTORY
-            && look.method == HISTORY
-        {
-            assert!(second.query.contains("cursor=more"), "{}", second.query);
-        }
-    }
-}
-
-#[tokio::test]
-async fn that_doubles_cannot_be_told_is_said_once() {
-    let double = Double::start(&[(HISTORY, &[Say::No("not_in_channel"), Say::No("not_in_channel")])]).await;
-    let slack = connected(&double, settings(&double.address));
-    let (said, guard) = listen();
-    for _ in 0..2 {
-        send(&slack, &notify("slack:C012345678", NotifyMode::Post, Kind::Card, None), true).await;
-    }
-    drop(guard);
-    assert_eq!(text(&said).matches("channels:history").count(), 1, "{}", text(&said));
-}
-
-#[tokio::test]
-async fn webhooks_only_post() {
-    use NotifyMode::{Broadcast, Post, Thread, Update};
-    for (row, (mode, kind, target, says, want)) in [
-        (Post, Kind::Card, None, vec![], "done webhook"),
-        (Update, Kind::Card, Some("webhook"), vec![], "nothing"),
-        (Update, Kind::Card, Some(CARD), vec![], "nothing"),
-        (Thread, Kind::StormLine, Some("webhook"), vec![], "nothing"),
-        (Thread, Kind::Resolved, Some("webhook"), vec![], "done webhook"),
-        (Broadcast, Kind::Escalated, None, vec![], "done webhook"),
-        (Post, Kind::Card, None, vec![Say::Http(400, None, "invalid_blocks")], "done webhook"),
-        (Post, Kind::Card, None, vec![Say::Http(403, None, "action_prohibited")], "failed"),
-        (Post, Kind::Card, None, vec![Say::Http(404, None, "no_service")], "failed"),
-        (Post, Kind::Card, None, vec![Say::Http(429, Some(("retry-after", "12")), "")], "later 12"),
-        (Post, Kind::Card, None, vec![Say::Http(500, None, "rollup_error")], "later 10 unsure"),
-        (Post, Kind::Card, None, vec![Say::Hang], "later 10 unsure"),
-    ]
-    .into_iter()
-    .enumerate()
-    {
-        let double = Double::start(&[("hook", &says)]).await;
-        let hook = SecretString::from(format!("{}hook", double.address));
-        // Its own webhook goes before the token; one for every channel comes after it.
-        let own = Settings { webhooks: [("#security".to_owned(), hook.clone())].into(), ..settings(&double.address) };
-        let any = Settings { token: None, any_webhook: Some(hook), ..settings(&double.address) };
-        let slack = connected(&double, if row % 2 == 0 { own } else { any });
-        let outcome = send(&slack, &notify("slack:#security", mode, kind, target), false).await;
-        assert_eq!(outcome.split(": ").next(), Some(want), "row {row}: {outcome}");
-        assert!(
-            double.asked().iter().all(|a| a.method == "hook" && a.token.is_empty()),
-            "row {row}: {}",
-            double.methods()
-        );
-        if want == "nothing" {
-            assert_eq!(double.methods(), "", "row {row}");
-        }
-    }
-}
-
-#[tokio::test]
-async fn one_webhook_is_one_channel() {
-    for (any, want) in [(true, "later 40"), (false, "done webhook")] {
-        let double = Double::start(&[("hook", &[Say::Http(429, Some(("retry-after", "40")), "")])]).await;
-        let hook = SecretString::from(format!("{}hook", double.address));
-        let own = ["#a", "#b"].map(|c| (c.to_owned(), hook.clone())).into();
-        let (webhooks, any_webhook) = if any { (BTreeMap::new(), Some(hook)) } else { (own, None) };
-        let slack = connected(&double, Settings { token: None, webhooks, any_webhook, ..settings(&double.address) });
-        assert!(post(&slack, "slack:#a").await.starts_with("later 40"));
-        assert_eq!(post(&slack, "slack:#b").await.split(": ").next(), Some(want));
-    }
-}
-
-#[tokio::test]
 async fn without_a_way_it_says_what_to_set() {
     let slack = hurried(Settings { token: None, ..settings("http://127.0.0.1:9/") });
     for (destination, want) in
@@ -507,69 +327,4 @@ async fn secrets_are_never_shown() {
         assert!(!text.contains(SECRET), "{text}");
     }
     assert!(shown.concat().contains("cannot be reached"), "the errors were made");
-}
-
-#[tokio::test]
-async fn a_probe_names_what_is_wrong_and_what_to_do() {
-    let test =
-        |scopes| Say::Http(200, Some(("x-oauth-scopes", scopes)), r#"{"ok":true,"user":"router","team":"Example"}"#);
-    let all = "chat:write,channels:history,groups:history,channels:read,groups:read";
-    let info = |channel: Value| ("conversations.info", vec![Say::Ok(json!({ "channel": channel }))]);
-    let list = |says: Vec<Say>| ("conversations.list", says);
-    let channels = Say::Ok(json!({ "channels": [{ "id": "C012345678", "name": "security", "is_member": true }] }));
-    for (row, (scopes, script, destination, ok, want)) in [
-        (test(all), info(json!({ "is_member": true })), "slack:C012345678", true, "the app is in it"),
-        (
-            test(all),
-            info(json!({ "is_member": false })),
-            "slack:C012345678",
-            false,
-            "/invite @app in C012345678, or give it",
-        ),
-        (test(all), info(json!({ "is_private": true })), "slack:C012345678", false, "/invite @app in C012345678"),
-        (test(all), info(json!({ "is_archived": true })), "slack:C012345678", false, "unarchive"),
-        (
-            test("chat:write,chat:write.public"),
-            info(json!({})),
-            "slack:C012345678",
-            true,
-            "may post in public channels",
-        ),
-        (
-            test("chat:write"),
-            info(json!({ "is_member": true })),
-            "slack:C012345678",
-            true,
-            "recommended scope channels:history",
-        ),
-        (test("channels:read"), info(json!({ "is_member": true })), "slack:C012345678", false, "add chat:write"),
-        (test(all), list(vec![channels.clone()]), "slack:#security", true, "the app is in it"),
-        (test(all), list(vec![channels.clone()]), "slack:#securty", false, "there is no channel #securty"),
-        (
-            test("chat:write,channels:read"),
-            list(vec![Say::No("missing_scope"), channels]),
-            "slack:#secret",
-            true,
-            "private ones cannot be seen",
-        ),
-        (
-            test("chat:write"),
-            list(vec![Say::No("missing_scope"), Say::No("missing_scope")]),
-            "slack:#security",
-            true,
-            "it cannot be told",
-        ),
-        (test(all), list(vec![Say::Http(500, None, "")]), "slack:#security", false, "try again"),
-        (Say::No("invalid_auth"), list(vec![]), "slack:#security", false, "install the app again"),
-        (Say::Http(502, None, ""), list(vec![]), "slack:#security", false, "slack-status.com"),
-    ]
-    .into_iter()
-    .enumerate()
-    {
-        let double = Double::start(&[("auth.test", &[scopes]), (script.0, &script.1)]).await;
-        let probes = connected(&double, settings(&double.address)).probe(&[destination.to_owned()]).await;
-        assert_eq!(probes.iter().all(|p| p.ok), ok, "row {row}: {probes:#?}");
-        let mut said = probes.iter().filter(|p| p.ok == ok).map(|p| format!("{}; {}", p.what, p.remedy));
-        assert!(said.any(|s| s.contains(want)), "row {row}: {probes:#?}");
-    }
 }
