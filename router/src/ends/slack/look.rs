@@ -7,10 +7,7 @@ use super::{
 };
 use secrecy::SecretString;
 use serde_json::Value;
-use std::{
-    sync::{PoisonError, atomic::Ordering},
-    time::Duration,
-};
+use std::{sync::PoisonError, time::Duration};
 use tokio::time::{Instant, timeout_at};
 
 /// How far back a message is looked for: an unsure delivery is tried again within minutes.
@@ -71,7 +68,7 @@ impl Slack {
             Err(Unread::Gone) => Look::Impossible,
             Err(Unread::Later(after, why)) => Look::Later(after, why),
             Err(Unread::Refused(refusal)) => {
-                if !self.warned.swap(true, Ordering::Relaxed) {
+                self.warned.call_once(|| {
                     tracing::warn!(
                         channel = job.channel,
                         error = refusal.error,
@@ -79,7 +76,7 @@ impl Slack {
                         "after a lost answer it cannot be seen whether the message was posted: it may be there twice; \
                          the scopes channels:history, groups:history and channels:read avoid that",
                     );
-                }
+                });
                 Look::Impossible
             }
         }

@@ -26,7 +26,7 @@ use secrecy::{ExposeSecret, SecretString};
 use send::{Job, MessageId};
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::{Mutex, atomic::AtomicBool},
+    sync::{Mutex, Once},
     time::Duration,
 };
 use tokio::time::Instant;
@@ -60,8 +60,8 @@ pub struct Slack {
     /// The ids of the channels that were met by name; as many as there are destinations.
     ids: Mutex<HashMap<String, String>>,
     team: tokio::sync::Mutex<Team>,
-    /// It was said that doubled messages cannot be told.
-    warned: AtomicBool,
+    /// That it cannot be seen whether a message is there is said once.
+    warned: Once,
 }
 
 /// By which way a destination is reached.
@@ -92,7 +92,7 @@ impl Slack {
             pace: Pace::default(),
             ids: Mutex::default(),
             team: tokio::sync::Mutex::default(),
-            warned: AtomicBool::new(false),
+            warned: Once::new(),
         })
     }
 

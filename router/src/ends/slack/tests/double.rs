@@ -72,7 +72,7 @@ impl Double {
     pub(super) fn call_max(&self) -> Duration {
         let state = self.state.lock().unwrap();
         let hangs = state.script.values().flatten().any(|say| matches!(say, Say::Hang));
-        if hangs { Duration::from_millis(150) } else { Duration::from_secs(10) }
+        if hangs { Duration::from_millis(400) } else { Duration::from_secs(10) }
     }
 
     pub(super) fn methods(&self) -> String {

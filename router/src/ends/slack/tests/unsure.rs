@@ -2,7 +2,7 @@
 use super::{
     CARD, HISTORY, POST, REPLIES, connected,
     double::{Double, Say},
-    listen, notify, send, settings, text,
+    notify, send, settings,
 };
 use crate::values::action::NotifyMode;
 use findings_formatters::view::Kind;
@@ -135,13 +135,11 @@ async fn looks_go_an_hour_back_page_by_page() {
 }
 
 #[tokio::test]
-async fn that_doubles_cannot_be_told_is_said_once() {
-    let double = Double::start(&[(HISTORY, &[Say::No("not_in_channel"), Say::No("not_in_channel")])]).await;
-    let slack = connected(&double, settings(&double.address));
-    let (said, guard) = listen();
-    for _ in 0..2 {
-        send(&slack, &notify("slack:C012345678", NotifyMode::Post, Kind::Card, None), true).await;
+async fn that_the_token_may_not_look_is_said_but_not_that_a_thread_is_gone() {
+    for (says, want) in [(Say::No("not_in_channel"), true), (Say::No("thread_not_found"), false), (Say::Hang, false)] {
+        let double = Double::start(&[(REPLIES, &[says])]).await;
+        let slack = connected(&double, settings(&double.address));
+        send(&slack, &notify("slack:#security", NotifyMode::Thread, Kind::Resolved, Some(CARD)), true).await;
+        assert_eq!((double.methods().starts_with(REPLIES), slack.warned.is_completed()), (true, want));
     }
-    drop(guard);
-    assert_eq!(text(&said).matches("channels:history").count(), 1, "{}", text(&said));
 }
