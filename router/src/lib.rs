@@ -6,6 +6,8 @@
 pub mod act;
 pub mod cli;
 pub mod decide;
+#[cfg(feature = "live")]
+pub mod ends;
 #[cfg(test)]
 mod testing;
 pub mod values;

@@ -1,0 +1,2 @@
+//! The ends in the world: each makes one port real.
+pub mod slack;
