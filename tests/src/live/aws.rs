@@ -18,7 +18,7 @@ use std::{
     },
     time::{Duration, Instant},
 };
-use tokio::runtime::Runtime;
+use tokio::{net::TcpSocket, runtime::Runtime};
 
 /// Names a server that runs already; else the first test of a process starts one.
 const SERVER: &str = "FINDINGS_ROUTER_TEST_AWS";
@@ -32,6 +32,8 @@ pub(crate) struct Aws {
     account: String,
     runtime: Runtime,
     config: SdkConfig,
+    /// Keeps the port of a dead end, without listening.
+    _unheard: Option<TcpSocket>,
 }
 
 /// A queue whose messages go to its dead-letter queue after so many receives.
@@ -58,8 +60,10 @@ impl Aws {
 
     /// An account where nobody answers: connections are refused.
     pub(crate) fn dead() -> Self {
-        let free = std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
-        Self::at(format!("http://{}", free.expect("loopback has a free port")))
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket.bind(([127, 0, 0, 1], 0).into()).expect("loopback has a free port");
+        let address = socket.local_addr().expect("a bound socket has an address");
+        Self { _unheard: Some(socket), ..Self::at(format!("http://{address}")) }
     }
 
     fn at(endpoint: String) -> Self {
@@ -73,7 +77,7 @@ impl Aws {
             .credentials_provider(Credentials::new(&account, "secret", None, None, "test"))
             .timeout_config(TimeoutConfig::builder().operation_timeout(Duration::from_secs(20)).build());
         let config = runtime.block_on(config.load());
-        Self { endpoint, account, runtime, config }
+        Self { endpoint, account, runtime, config, _unheard: None }
     }
 
     pub(crate) fn account(&self) -> &str {
