@@ -6,6 +6,7 @@ mod exit_codes;
 mod harness;
 mod json;
 mod layout;
+mod live;
 mod log_files;
 mod mangled;
 mod own_policy;

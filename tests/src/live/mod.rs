@@ -1,0 +1,8 @@
+//! The world as the tests play it: Slack, AWS, the Lambda runtime API, and the programs that meet them. All on loopback.
+#![allow(dead_code, reason = "the parts are tools; each test takes those that it needs")]
+pub(crate) mod aws;
+pub(crate) mod daemon;
+pub(crate) mod http;
+pub(crate) mod lambda;
+pub(crate) mod process;
+pub(crate) mod slack;
