@@ -1,6 +1,7 @@
 //! Performs what plans name, through ports: the ledger, the messenger, the remediator and the publisher.
 #[cfg(test)]
 mod crash;
+pub mod intake;
 pub mod memory;
 mod perform;
 pub mod ports;

@@ -10,7 +10,7 @@ use crate::{
         show,
     },
     values::{
-        action::{Action, Mode, Notify, NotifyMode, Outcome, Posted, Remediate},
+        action::{Action, Later, Mode, Notify, NotifyMode, Outcome, Posted, Remediate},
         entry::{Card, Entry, History, OWED_MAX, Owed, push_bounded},
         finding::Finding,
         text::digest,
@@ -23,6 +23,8 @@ use std::collections::BTreeMap;
 
 /// The same failure is told in the operations channel at most this often.
 const COMPLAIN_EVERY: SignedDuration = SignedDuration::from_hours(24);
+/// What no channel takes is tried again after this long.
+const MEND_AFTER: SignedDuration = SignedDuration::from_mins(5);
 
 /// What a plan's actions are performed for.
 pub(super) struct Story<'a> {
@@ -82,6 +84,7 @@ impl<L: Ledger, M: Messenger, R: Remediator, P: Publisher> Router<'_, L, M, R, P
             }
             performed.push(Performed { action, message, outcome });
         }
+        telling.owe_if_nobody_was_told(&mut performed);
         Ok(performed)
     }
 
@@ -213,6 +216,22 @@ impl Telling<'_> {
             Outcome::Later(later) if later.unsure => self.owed.unsure.push(key.to_owned()),
             Outcome::Later(_) => {}
             Outcome::Done(_) | Outcome::Nothing | Outcome::Failed(_) => self.owed.done.push(key.to_owned()),
+        }
+    }
+
+    /// A finding that could not be posted anywhere (a wrong token, a channel that is gone) must not be forgotten when the
+    /// message is: it comes again until somebody has mended that, or it is with the dead letters.
+    fn owe_if_nobody_was_told(&mut self, performed: &mut [Performed]) {
+        let posts = |p: &Performed| matches!(&p.action, Action::Notify(n) if n.mode == NotifyMode::Post);
+        if !self.entry.cards.is_empty() || !self.entry.waiting.is_empty() {
+            return;
+        }
+        for one in performed.iter_mut().filter(|p| posts(p)) {
+            if let Outcome::Failed(why) = &one.outcome {
+                let key = one.action.key();
+                self.owed.done.retain(|k| *k != key);
+                one.outcome = Outcome::Later(Later { after: MEND_AFTER, why: why.clone(), unsure: false });
+            }
         }
     }
 

@@ -29,7 +29,7 @@ use findings_formatters::{Formatter, Message, Texts};
 use jiff::{SignedDuration, Timestamp};
 
 /// Read and decide again at most so often when somebody else wrote in between.
-pub(super) const CONFLICTS_MAX: usize = 5;
+pub(super) const CONFLICTS_MAX: usize = 40;
 /// How long to leave a message that could not be recorded.
 const RETRY_AFTER: SignedDuration = SignedDuration::from_secs(10);
 
@@ -85,6 +85,8 @@ pub struct Told {
     pub disposition: Disposition,
     /// What a person should mend: a text that does not render, an action that failed for good.
     pub error: Option<String>,
+    /// How often somebody else wrote first, and it was decided again.
+    pub conflicts: usize,
 }
 
 /// One action of a plan, and what became of it.
@@ -125,7 +127,7 @@ impl<L: Ledger, M: Messenger, R: Remediator, P: Publisher> Router<'_, L, M, R, P
 
     async fn tell(&self, envelope: &Envelope<'_>, judged: Judged<'_>, now: Timestamp) -> Told {
         let Verdict::Claimed(claim) = &judged.verdict else { return self.untold(judged, Disposition::Ack, None) };
-        for _ in 0..CONFLICTS_MAX {
+        for conflicts in 0..CONFLICTS_MAX {
             match self.try_tell(envelope, &judged, claim, now).await {
                 Ok(Some(Decided { novelty, actions, entries, mistakes })) => {
                     let later = actions.iter().filter_map(|a| match &a.outcome {
@@ -142,6 +144,7 @@ impl<L: Ledger, M: Messenger, R: Remediator, P: Publisher> Router<'_, L, M, R, P
                         novelty: Some(novelty),
                         actions,
                         entries,
+                        conflicts,
                         ..self.untold(judged, disposition, error)
                     };
                 }
@@ -177,6 +180,7 @@ impl<L: Ledger, M: Messenger, R: Remediator, P: Publisher> Router<'_, L, M, R, P
             entries: (None, None),
             disposition,
             error,
+            conflicts: 0,
         }
     }
 

@@ -2,11 +2,14 @@
 use super::{
     DONE, Format, WRONG, ended,
     input::{self, Limits, Seen},
-    player::{EventFacts, Player},
+    player::Player,
     setup::Setup,
 };
 use crate::{
-    act::router::{Handled, Told},
+    act::{
+        intake::EventFacts,
+        router::{Handled, Told},
+    },
     decide::policy::Policy,
     values::{
         action::{Action, Mode},

@@ -1,6 +1,7 @@
 //! `replay --format json`: one object per finding, on one line. Users script against this shape; the README of the router
 //! describes it, and an acceptance test holds it.
-use super::player::{EventFacts, Replayed};
+use super::player::Replayed;
+use crate::act::intake::EventFacts;
 use crate::{
     act::router::{Performed, Told},
     values::{

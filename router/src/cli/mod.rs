@@ -5,9 +5,13 @@ pub mod check;
 pub mod explain;
 pub mod input;
 pub mod json;
+#[cfg(feature = "live")]
+pub mod lambda;
 pub mod pattern;
 pub mod player;
 pub mod replay;
+#[cfg(feature = "live")]
+pub mod serve;
 pub mod setup;
 pub mod transcript;
 
@@ -88,6 +92,9 @@ enum Command {
     Explain(explain::Args),
     /// Validate configuration, sources, playbooks and templates; report every mistake with file and line.
     Check(check::Args),
+    /// The daemon: SQS in, Slack out, HTTP for health, metrics and events.
+    #[cfg(feature = "live")]
+    Serve(serve::Args),
     /// Work with EventBridge event patterns.
     #[command(subcommand)]
     Pattern(pattern::Command),
@@ -98,6 +105,8 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let code = match cli.command {
         Command::Pattern(command) => pattern::run(&command),
+        #[cfg(feature = "live")]
+        Command::Serve(args) => serve::run(&args, cli.config.as_deref(), cli.locale.map(Into::into)),
         Command::Check(args) => check::run(&args, cli.config.as_deref()),
         Command::Replay(args) => {
             setup::with(cli.config.as_deref(), cli.locale.map(Into::into), |setup| replay::run(&args, setup))

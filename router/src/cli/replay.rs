@@ -4,11 +4,14 @@ use super::{
     DONE, WRONG, ended,
     input::{self, Limits, Seen},
     json,
-    player::{EventFacts, Player, Replayed},
+    player::{Player, Replayed},
     setup::Setup,
     transcript::Transcript,
 };
-use crate::{act::router::Handled, values::action::Action};
+use crate::{
+    act::{intake::EventFacts, router::Handled},
+    values::action::Action,
+};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::{
     io::{self, BufWriter, IsTerminal, Write},

@@ -1,2 +1,15 @@
-//! The ends in the world: each makes one port real.
+//! The ends in the world: each makes one port real, and `connect` puts them together.
+pub mod connect;
+pub mod health;
+pub mod http;
+pub mod intake;
+pub mod lambda;
+pub mod ledger;
+pub mod publisher;
+pub mod remediator;
+pub mod secrets;
+pub mod signature;
 pub mod slack;
+pub mod sqs;
+pub mod telemetry;
+pub mod ticker;

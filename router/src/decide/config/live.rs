@@ -4,6 +4,9 @@ use crate::decide::written::{Item, Table};
 use jiff::SignedDuration;
 use std::{collections::BTreeMap, fmt, net::SocketAddr, str::FromStr};
 
+/// The embedded ledger, where no other is named.
+const LEDGER: &str = "findings-router.ledger";
+
 /// How the live router is connected; what is left out comes from the environment, or is not used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Live {
@@ -11,12 +14,14 @@ pub struct Live {
     pub queue: Option<String>,
     /// Messages handled at the same time.
     pub concurrency: u32,
-    /// Where is remembered.
-    pub ledger: Store,
+    /// Where is remembered: see [`Live::store`].
+    pub ledger: Option<Store>,
     /// How long after the last word of it a problem is remembered.
     pub retention: SignedDuration,
     /// Slack's bot token.
     pub slack_token: Option<Reference>,
+    /// Slack's Web API, where it is not Slack's own.
+    pub slack_api: Option<String>,
     /// What Slack signs its requests with.
     pub slack_signing_secret: Option<Reference>,
     /// Incoming webhooks, by channel (`#security`); `*` is every other channel.
@@ -43,9 +48,10 @@ impl Default for Live {
         Self {
             queue: None,
             concurrency: 32,
-            ledger: Store::File("findings-router.ledger".to_owned()),
+            ledger: None,
             retention: SignedDuration::from_hours(24 * 90),
             slack_token: None,
+            slack_api: None,
             slack_signing_secret: None,
             slack_webhooks: BTreeMap::new(),
             listen: None,
@@ -56,6 +62,46 @@ impl Default for Live {
 }
 
 impl Live {
+    /// Takes what the file leaves out from environment variables; says which of them are wrong.
+    pub fn fill(&mut self, env: &dyn Fn(&str) -> Option<String>) -> Vec<String> {
+        let mut wrong = Vec::new();
+        let value = |name: &str| env(name).filter(|v| !v.is_empty());
+        // What is written there may be a reference itself, so that the environment holds no secret.
+        let secret = |name: &str| {
+            value(name).map(|v| match v.parse() {
+                Ok(reference @ (Reference::SecretsManager(..) | Reference::Ssm(_))) => reference,
+                _ => Reference::Env(name.to_owned()),
+            })
+        };
+        let mut checked = |name: &str, check: &dyn Fn(&str) -> Result<(), String>| {
+            let value = value(name)?;
+            check(&value).map_err(|why| wrong.push(format!("{name}: {why}"))).ok().map(|()| value)
+        };
+        let queue = checked("FINDINGS_ROUTER_QUEUE_URL", &|v| queue_url(v).map(drop));
+        let listen = checked("FINDINGS_ROUTER_LISTEN", &|v| address(v).map(drop)).and_then(|v| address(&v).ok());
+        let store = || {
+            let table = value("FINDINGS_ROUTER_TABLE").map(Store::Table);
+            table.or_else(|| value("FINDINGS_ROUTER_LEDGER").map(Store::File))
+        };
+        self.slack_token = self.slack_token.take().or_else(|| secret("SLACK_BOT_TOKEN"));
+        self.slack_signing_secret = self.slack_signing_secret.take().or_else(|| secret("SLACK_SIGNING_SECRET"));
+        self.slack_api = self.slack_api.take().or_else(|| value("SLACK_API_URL"));
+        if let Some(webhook) = secret("SLACK_WEBHOOK_URL") {
+            self.slack_webhooks.entry("*".to_owned()).or_insert(webhook);
+        }
+        self.http_token = self.http_token.take().or_else(|| secret("FINDINGS_ROUTER_HTTP_TOKEN"));
+        self.queue = self.queue.take().or(queue);
+        self.listen = self.listen.or(listen);
+        self.ledger = self.ledger.take().or_else(store);
+        self.bus = self.bus.take().or_else(|| value("FINDINGS_ROUTER_BUS"));
+        wrong
+    }
+
+    /// Where is remembered; a file beside the configuration where nothing is said.
+    pub fn store(&self) -> Store {
+        self.ledger.clone().unwrap_or_else(|| Store::File(LEDGER.to_owned()))
+    }
+
     /// Whether a channel is reached by a webhook, which can post and nothing else.
     pub fn is_webhook(&self, destination: &str) -> bool {
         let channel = destination.strip_prefix("slack:").unwrap_or(destination);
@@ -119,8 +165,8 @@ pub(super) fn read_live(root: &Table<'_>) -> Live {
             (Some(_), Some(_)) => {
                 ledger.fail("the ledger cannot be both a `file` and a `table`", "take one of them out")
             }
-            (Some(file), None) => live.ledger = Store::File(file),
-            (None, Some(name)) => live.ledger = Store::Table(name),
+            (Some(file), None) => live.ledger = Some(Store::File(file)),
+            (None, Some(name)) => live.ledger = Some(Store::Table(name)),
             (None, None) => {}
         }
         set(&mut live.retention, ledger.get("retention").and_then(|r| r.parse(some_time)));
@@ -138,9 +184,6 @@ pub(super) fn read_live(root: &Table<'_>) -> Live {
         slack.finish();
     }
     if let Some(http) = table("http") {
-        let address = |text: &str| {
-            text.parse().map_err(|_| format!("{text:?} is not an address; write for example \"127.0.0.1:8080\""))
-        };
         live.listen = http.get("listen").and_then(|l| l.parse(address));
         live.http_token = reference(http.get("token"));
         http.finish();
@@ -155,6 +198,10 @@ pub(super) fn read_live(root: &Table<'_>) -> Live {
 
 fn reference(item: Option<Item<'_>>) -> Option<Reference> {
     item?.parse(str::parse)
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| format!("{text:?} is not an address; write for example \"127.0.0.1:8080\""))
 }
 
 /// The URL of a queue.

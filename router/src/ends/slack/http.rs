@@ -1,5 +1,6 @@
 //! Calls to Slack over HTTP, one at a time. What fails on the way is classified here; what Slack says, in [`super::answer`].
 use super::answer::{self, Answer, Raw, Refusal};
+use crate::ends::telemetry;
 use reqwest::{Client, RequestBuilder, Url, redirect::Policy};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
@@ -147,6 +148,7 @@ fn chain(error: reqwest::Error) -> String {
 }
 
 /// What became of every call: the one place to count them.
-fn called(method: &str, class: &str, took: Duration) {
+fn called(method: &'static str, class: &'static str, took: Duration) {
+    telemetry::called_slack(method, class, took);
     tracing::debug!(method, class, seconds = took.as_secs_f64(), "called Slack");
 }

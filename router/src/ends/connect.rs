@@ -1,0 +1,142 @@
+//! Puts the live router together from the configuration: says all that is missing at once, each with its remedy.
+use super::{
+    ledger::{DynamoDb, Embedded, Store},
+    publisher::Bus,
+    remediator::Proposer,
+    secrets,
+    slack::{self, Slack},
+};
+use crate::{
+    act::router::Router,
+    cli::setup::Setup,
+    decide::config::{self, Reference},
+    values::action::Mode,
+};
+use aws_config::{BehaviorVersion, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
+use secrecy::SecretString;
+use std::{path::Path, time::Duration};
+use tokio::sync::OnceCell;
+
+/// The router with its ends in the world.
+pub type Live = Router<'static, Store, Slack, Proposer, Bus>;
+
+/// The AWS SDK's configuration, loaded when somebody first needs AWS.
+#[derive(Debug, Default)]
+pub struct Aws(OnceCell<SdkConfig>);
+
+impl Aws {
+    /// Credentials, Region and endpoints, as the SDK finds them.
+    pub async fn config(&self) -> &SdkConfig {
+        self.0
+            .get_or_init(|| {
+                let timeouts = TimeoutConfig::builder()
+                    .connect_timeout(Duration::from_secs(5))
+                    .operation_attempt_timeout(Duration::from_secs(30))
+                    .operation_timeout(Duration::from_secs(60));
+                aws_config::defaults(BehaviorVersion::latest())
+                    .timeout_config(timeouts.build())
+                    .retry_config(RetryConfig::standard().with_max_attempts(3))
+                    .load()
+            })
+            .await
+    }
+
+    /// A configuration for calls that must be answered soon, as the ledger's: somebody waits for each.
+    pub async fn quick(&self) -> SdkConfig {
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(Duration::from_secs(2))
+            .operation_attempt_timeout(Duration::from_secs(3))
+            .operation_timeout(Duration::from_secs(8));
+        self.config().await.to_builder().timeout_config(timeouts.build()).build()
+    }
+}
+
+/// The environment; the only place of the live ends that reads it.
+#[expect(clippy::disallowed_methods, reason = "the live ends are configured by the environment too")]
+pub fn env(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// The live router, and what belongs to it.
+pub struct Connected {
+    /// The router.
+    pub router: Live,
+    /// AWS.
+    pub aws: Aws,
+    /// What Slack signs its requests with.
+    pub signing_secret: Option<SecretString>,
+    /// What `POST /events` demands.
+    pub http_token: Option<SecretString>,
+}
+
+/// Connects. Nothing is sent yet, but secrets are fetched and the ledger is opened.
+pub async fn connect(setup: &'static Setup, patience: Duration) -> Result<Connected, Vec<String>> {
+    let (aws, live) = (Aws::default(), &setup.policy.config.live);
+    let mut wrong = Vec::new();
+    let fetch = async |reference: Option<&Reference>, wrong: &mut Vec<String>| match reference {
+        None => None,
+        Some(reference) => secrets::resolve(reference, &aws, &env).await.map_err(|why| wrong.push(why)).ok(),
+    };
+    let signing_secret = fetch(live.slack_signing_secret.as_ref(), &mut wrong).await;
+    let http_token = fetch(live.http_token.as_ref(), &mut wrong).await;
+    let mut settings = slack::Settings {
+        token: fetch(live.slack_token.as_ref(), &mut wrong).await,
+        webhooks: std::collections::BTreeMap::new(),
+        any_webhook: None,
+        api: live.slack_api.clone().unwrap_or_else(|| slack::API.to_owned()),
+        patience,
+    };
+    for (channel, reference) in &live.slack_webhooks {
+        let Some(url) = fetch(Some(reference), &mut wrong).await else { continue };
+        if channel == "*" {
+            settings.any_webhook = Some(url);
+        } else {
+            settings.webhooks.insert(channel.clone(), url);
+        }
+    }
+    if live.slack_token.is_none() && live.slack_webhooks.is_empty() {
+        wrong.push(
+            "Slack is not connected: set SLACK_BOT_TOKEN (xoxb-…) or SLACK_WEBHOOK_URL, or [slack] token in the configuration".to_owned(),
+        );
+    }
+    let slack = Slack::new(settings).map_err(|why| wrong.push(why)).ok();
+    let ledger = store(&live.store(), live.retention, &aws).await.map_err(|why| wrong.push(why)).ok();
+    let (Some(messenger), Some(ledger), true) = (slack, ledger, wrong.is_empty()) else { return Err(wrong) };
+    let bus = Bus(match &live.bus {
+        Some(_) => Some(aws_sdk_eventbridge::Client::new(&aws.quick().await)),
+        None => None,
+    });
+    let router = Router {
+        policy: &setup.policy,
+        formatter: &setup.formatter,
+        texts: &setup.texts,
+        ledger,
+        messenger,
+        remediator: Proposer,
+        publisher: bus,
+    };
+    warn(setup);
+    Ok(Connected { router, aws, signing_secret, http_token })
+}
+
+/// Opens the ledger.
+pub async fn store(store: &config::Store, retention: jiff::SignedDuration, aws: &Aws) -> Result<Store, String> {
+    match store {
+        config::Store::File(path) => Embedded::open(Path::new(path)).map(Store::Embedded),
+        config::Store::Table(name) => {
+            let client = aws_sdk_dynamodb::Client::new(&aws.quick().await);
+            Ok(Store::DynamoDb(DynamoDb::new(client, name.clone(), retention)))
+        }
+    }
+}
+
+/// What works, but probably not as meant.
+fn warn(setup: &Setup) {
+    let r = &setup.policy.config.remediation;
+    if r.mode > Mode::Propose || r.playbooks.values().any(|m| *m > Mode::Propose) {
+        tracing::warn!("remediation is set to approve or automatic; this version proposes runbooks and starts none");
+    }
+    for problem in &setup.warnings {
+        tracing::warn!("{problem}");
+    }
+}

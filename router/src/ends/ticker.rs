@@ -1,0 +1,36 @@
+//! What nobody sends a message for: digests, edits that were put off, forgetting what is old, and whether the ledger works.
+use super::{connect::Live, health::Health, intake::clock};
+use crate::{act::ports::Ledger, values::entry::Tally};
+use jiff::{SignedDuration, Timestamp};
+
+/// Does what is due, and says what it did.
+pub async fn tick(router: &Live, health: &Health) {
+    match router.tick(clock()).await {
+        Ok(ticked) => {
+            if ticked.edits + ticked.digests > 0 {
+                tracing::info!(edits = ticked.edits, digests = ticked.digests, "did what was due");
+            }
+            for error in ticked.errors {
+                tracing::error!(error, "could not do what was due; tried again");
+            }
+        }
+        Err(trouble) => tracing::error!(error = %trouble, "the ledger does not say what is due; tried again"),
+    }
+    health.ledger(probe(&router.ledger, clock()).await.map_err(|trouble| trouble.to_string()));
+}
+
+/// Whether the ledger can be written: by writing.
+async fn probe(ledger: &impl Ledger, now: Timestamp) -> Result<(), crate::act::ports::Trouble> {
+    let tally = ledger.tally("health").await?;
+    // Another consumer that wrote in between has shown it too.
+    ledger.put_tally(&Tally { items: vec![(now, "alive".to_owned())], ..tally }).await.map(drop)
+}
+
+/// Forgets what nobody has spoken of for longer than the retention.
+pub async fn forget(router: &Live, retention: SignedDuration) {
+    match router.ledger.forget(clock() - retention).await {
+        Ok(0) => {}
+        Ok(count) => tracing::info!(count, "forgot problems that nobody spoke of for {retention:#}"),
+        Err(trouble) => tracing::error!(error = %trouble, "could not forget what is old; tried again in an hour"),
+    }
+}
