@@ -1,6 +1,8 @@
 //! Performs what plans name, through ports: the ledger, the messenger, the remediator and the publisher.
 #[cfg(test)]
 mod crash;
+#[cfg(any(test, feature = "conformance"))]
+pub mod conformance;
 pub mod memory;
 mod perform;
 pub mod ports;
