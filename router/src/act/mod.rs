@@ -2,6 +2,8 @@
 #[cfg(test)]
 mod crash;
 pub mod intake;
+#[cfg(any(test, feature = "conformance"))]
+pub mod conformance;
 pub mod memory;
 mod perform;
 pub mod ports;
