@@ -1,9 +1,9 @@
 //! Performs what plans name, through ports: the ledger, the messenger, the remediator and the publisher.
+#[cfg(any(test, feature = "conformance"))]
+pub mod conformance;
 #[cfg(test)]
 mod crash;
 pub mod intake;
-#[cfg(any(test, feature = "conformance"))]
-pub mod conformance;
 pub mod memory;
 mod perform;
 pub mod ports;

@@ -20,7 +20,7 @@ use crate::{
     },
     values::{
         action::{Action, Disposition, NotifyMode, Outcome},
-        entry::{Entry, OWED_MAX, Owed, push_bounded},
+        entry::{Claimed, Entry, OWED_MAX, Owed, push_bounded},
         finding::Finding,
         verdict::{Claim, Novelty, Verdict},
     },
@@ -49,6 +49,8 @@ pub struct Router<'p, L, M, R, P> {
     pub remediator: R,
     /// Who tells other programs.
     pub publisher: P,
+    /// Nobody else writes this ledger since then: whoever claimed something before is dead.
+    pub alone_since: Option<Timestamp>,
 }
 
 /// What became of an event.
@@ -204,7 +206,7 @@ impl<L: Ledger, M: Messenger, R: Remediator, P: Publisher> Router<'_, L, M, R, P
             return Ok(Some(Decided { novelty, actions: Vec::new(), entries: (before, None), mistakes: Vec::new() }));
         }
         // A card that is being posted this moment can be neither edited nor closed yet.
-        if let Some(wait) = before.as_ref().and_then(|b| being_told(b, finding, novelty, now)) {
+        if let Some(wait) = before.as_ref().and_then(|b| self.being_told(b, finding, novelty, now)) {
             return Err(Halt::Busy(wait));
         }
         let facts = Facts { config: &policy.config, playbook, finding, claim, novelty, tree: judged.tree, now };
@@ -243,7 +245,7 @@ impl<L: Ledger, M: Messenger, R: Remediator, P: Publisher> Router<'_, L, M, R, P
             if todo.iter().any(|a| matches!(a, Action::Notify(n) if n.mode != NotifyMode::Update)) {
                 entry.told_at = Some(now);
             }
-            owed.claimed = Some(now + lease(todo.len()));
+            owed.claimed = Some(Claimed { since: now, until: now + lease(todo.len()) });
             push_bounded(&mut entry.owed, owed.clone(), OWED_MAX);
             if !self.count(&read, &mut tallies).await? || self.ledger.put_entry(&entry).await? == Put::Conflict {
                 return Ok(None);
@@ -265,6 +267,16 @@ impl<L: Ledger, M: Messenger, R: Remediator, P: Publisher> Router<'_, L, M, R, P
         }
         self.complain(&performed, &mistakes, &entry, now).await;
         Ok(Some(Decided { novelty, actions: performed, entries: (before, Some(entry)), mistakes }))
+    }
+
+    /// How long somebody else may still be telling of this problem. Only for a while: a crash must not hold up the rest.
+    /// Another occurrence that is only counted need not wait.
+    fn being_told(&self, entry: &Entry, finding: &Finding, novelty: Novelty, now: Timestamp) -> Option<SignedDuration> {
+        let counted = matches!(novelty, Novelty::Duplicate | Novelty::BelowThreshold);
+        let owed = entry.owed.iter().filter(|o| !counted || o.is_of(finding));
+        let alive = |c: &Claimed| self.alone_since.is_none_or(|started| c.since >= started);
+        let until = owed.filter_map(|o| o.claimed).filter(alive).map(|c| c.until).max()?;
+        Some(until.duration_since(now).min(RETRY_AFTER)).filter(|wait| wait.is_positive())
     }
 
     /// Counts what a plan is about to do; false where somebody else counted first. (Counting is by name: the same start or
@@ -319,12 +331,4 @@ impl From<Trouble> for Halt {
 /// How long so many actions can take: for that time, nobody else touches them.
 fn lease(actions: usize) -> SignedDuration {
     SEND_MAX * i32::try_from(actions).unwrap_or(i32::MAX).saturating_add(1)
-}
-
-/// How long somebody else may still be telling of this problem. Only for a while: a crash must not hold up the rest.
-/// Another occurrence that is only counted need not wait.
-fn being_told(entry: &Entry, finding: &Finding, novelty: Novelty, now: Timestamp) -> Option<SignedDuration> {
-    let counted = matches!(novelty, Novelty::Duplicate | Novelty::BelowThreshold);
-    let others = entry.owed.iter().filter(|o| !counted || o.is_of(finding)).filter_map(|o| o.claimed);
-    others.max().map(|until| until.duration_since(now).min(RETRY_AFTER)).filter(|wait| wait.is_positive())
 }

@@ -252,7 +252,16 @@ pub(crate) fn router<'p, L: Ledger, M: Messenger>(
     policy: &'p Policy,
     (ledger, messenger, world): (L, M, &'p World),
 ) -> Router<'p, L, M, &'p World, &'p World> {
-    Router { policy, formatter: &FORMATTER, texts: &TEXTS, ledger, messenger, remediator: world, publisher: world }
+    Router {
+        policy,
+        formatter: &FORMATTER,
+        texts: &TEXTS,
+        ledger,
+        messenger,
+        remediator: world,
+        publisher: world,
+        alone_since: None,
+    }
 }
 
 /// One body through a router; every event that it holds.

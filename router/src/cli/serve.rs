@@ -7,6 +7,7 @@ use crate::ends::{
     connect::{self, Connected, env},
     health::Health,
     http::{self, Site},
+    intake::Intake,
     sqs::Consumer,
     telemetry, ticker,
 };
@@ -110,16 +111,18 @@ async fn serve(setup: &'static Setup) -> u8 {
             Err(error) => return refuse(&[format!("cannot listen on {address}: {error}")]),
         },
     };
-    let Connected { router, aws, signing_secret, http_token } = match connect::connect(setup, PATIENCE).await {
+    let Connected { router, rehearsal, aws, signing_secret, http_token } = match connect::connect(setup, PATIENCE).await
+    {
         Ok(connected) => connected,
         Err(wrong) => return refuse(&wrong),
     };
-    let (router, health, stop) = (Arc::new(router), Arc::new(Health::default()), CancellationToken::new());
-    ticker::tick(&router, &health).await;
+    let intake = Arc::new(Intake { router, events_clock: rehearsal.events_clock });
+    let (health, stop) = (Arc::new(Health::default()), CancellationToken::new());
+    ticker::probe(&intake.router, &health).await;
     let site = listener.map(|listener| {
         let address = listener.local_addr().map_or_else(|e| e.to_string(), |a| a.to_string());
         tracing::info!("listening on http://{address}");
-        let site = Site { router: router.clone(), health: health.clone(), metrics, token: http_token, signing_secret };
+        let site = Site { intake: intake.clone(), health: health.clone(), metrics, token: http_token, signing_secret };
         tokio::spawn(http::serve(site, listener, stop.clone()))
     });
     let consumer = match &live.queue {
@@ -129,21 +132,24 @@ async fn serve(setup: &'static Setup) -> u8 {
             let consumer = Consumer {
                 client,
                 url: url.clone(),
-                router: router.clone(),
+                intake: intake.clone(),
                 concurrency: live.concurrency as usize,
+                visibility: live.visibility.unsigned_abs(),
                 health: health.clone(),
             };
             tracing::info!(queue = %url, concurrency = live.concurrency, "consuming");
             Some(tokio::spawn(consumer.run(stop.clone())))
         }
     };
-    let ticking = tokio::spawn(tick(router.clone(), health.clone(), setup, stop.clone()));
+    let ticking = tokio::spawn(tick(intake.clone(), health.clone(), setup, stop.clone()));
     let why = told_to_stop().await;
     tracing::info!("{why}: finishing what was begun");
     health.stop();
     stop.cancel();
     let mut code = DONE;
-    for task in [consumer, Some(ticking), site.map(|s| tokio::spawn(async move { drop(s.await) }))].into_iter().flatten() {
+    for task in
+        [consumer, Some(ticking), site.map(|s| tokio::spawn(async move { drop(s.await) }))].into_iter().flatten()
+    {
         if let Err(error) = task.await {
             tracing::error!(%error, "a part of the router broke off");
             code = WRONG;
@@ -153,15 +159,20 @@ async fn serve(setup: &'static Setup) -> u8 {
     code
 }
 
-async fn tick(router: Arc<connect::Live>, health: Arc<Health>, setup: &Setup, stop: CancellationToken) {
+async fn tick(intake: Arc<Intake>, health: Arc<Health>, setup: &Setup, stop: CancellationToken) {
     let mut ticks = tokio::time::interval(TICK_EVERY);
     let mut forgets = tokio::time::interval(FORGET_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
-            _ = ticks.tick() => ticker::tick(&router, &health).await,
-            _ = forgets.tick() => ticker::forget(&router, setup.policy.config.live.retention).await,
+            _ = ticks.tick() => {
+                if !intake.events_clock {
+                    ticker::tick(&intake.router).await;
+                }
+                ticker::probe(&intake.router, &health).await;
+            }
+            _ = forgets.tick() => ticker::forget(&intake.router, setup.policy.config.live.retention).await,
         }
     }
 }

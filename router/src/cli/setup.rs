@@ -48,6 +48,7 @@ impl Setup {
             messenger: MemoryMessenger::default(),
             remediator: MemoryRemediator,
             publisher: MemoryPublisher,
+            alone_since: None,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Puts the live router together from the configuration: says all that is missing at once, each with its remedy.
 use super::{
+    intake::clock,
     ledger::{DynamoDb, Embedded, Store},
     publisher::Bus,
     remediator::Proposer,
@@ -57,10 +58,43 @@ pub fn env(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
+/// What recorded events and a Slack that is played by a test need, and nobody else.
+#[derive(Clone, Copy, Debug)]
+pub struct Rehearsal {
+    /// Decide by the events' own time, as `replay` does; then nothing is done that no event asks for.
+    pub events_clock: bool,
+    /// Between two messages in a channel.
+    pub pace: Duration,
+}
+
+impl Default for Rehearsal {
+    fn default() -> Self {
+        Self { events_clock: false, pace: slack::PACE }
+    }
+}
+
+impl Rehearsal {
+    fn of(env: &dyn Fn(&str) -> Option<String>) -> Result<Self, String> {
+        let mut rehearsal = Self::default();
+        match env("FINDINGS_ROUTER_CLOCK").as_deref() {
+            None | Some("" | "system") => {}
+            Some("events") => rehearsal.events_clock = true,
+            Some(other) => return Err(format!("FINDINGS_ROUTER_CLOCK: {other:?} is no clock; write system or events")),
+        }
+        if let Some(pace) = env("SLACK_PACE_MS") {
+            let pace = pace.parse().map_err(|_| format!("SLACK_PACE_MS: {pace:?} is no number of milliseconds"))?;
+            rehearsal.pace = Duration::from_millis(pace);
+        }
+        Ok(rehearsal)
+    }
+}
+
 /// The live router, and what belongs to it.
 pub struct Connected {
     /// The router.
     pub router: Live,
+    /// What is not as in earnest.
+    pub rehearsal: Rehearsal,
     /// AWS.
     pub aws: Aws,
     /// What Slack signs its requests with.
@@ -73,6 +107,10 @@ pub struct Connected {
 pub async fn connect(setup: &'static Setup, patience: Duration) -> Result<Connected, Vec<String>> {
     let (aws, live) = (Aws::default(), &setup.policy.config.live);
     let mut wrong = Vec::new();
+    let rehearsal = Rehearsal::of(&env).unwrap_or_else(|why| {
+        wrong.push(why);
+        Rehearsal::default()
+    });
     let fetch = async |reference: Option<&Reference>, wrong: &mut Vec<String>| match reference {
         None => None,
         Some(reference) => secrets::resolve(reference, &aws, &env).await.map_err(|why| wrong.push(why)).ok(),
@@ -85,6 +123,7 @@ pub async fn connect(setup: &'static Setup, patience: Duration) -> Result<Connec
         any_webhook: None,
         api: live.slack_api.clone().unwrap_or_else(|| slack::API.to_owned()),
         patience,
+        pace: rehearsal.pace,
     };
     for (channel, reference) in &live.slack_webhooks {
         let Some(url) = fetch(Some(reference), &mut wrong).await else { continue };
@@ -114,9 +153,11 @@ pub async fn connect(setup: &'static Setup, patience: Duration) -> Result<Connec
         messenger,
         remediator: Proposer,
         publisher: bus,
+        // The embedded ledger has one writer at a time.
+        alone_since: matches!(live.store(), config::Store::File(_)).then(|| clock()),
     };
     warn(setup);
-    Ok(Connected { router, aws, signing_secret, http_token })
+    Ok(Connected { router, rehearsal, aws, signing_secret, http_token })
 }
 
 /// Opens the ledger.

@@ -67,7 +67,8 @@ impl Health {
             }
             let queue = p.queue.as_ref().map(|why| format!("queue: {why}"));
             let ledger = p.ledger.as_ref().map(|why| format!("ledger: {why}"));
-            let starting = (p.turned.is_some() && p.polled.is_none()).then(|| "the queue has not answered yet".to_owned());
+            let starting =
+                (p.turned.is_some() && p.polled.is_none()).then(|| "the queue has not answered yet".to_owned());
             queue.or(ledger).or(starting).map_or(Ok(()), Err)
         })
     }
@@ -81,7 +82,11 @@ mod tests {
     #[test]
     fn it_says_what_is_the_matter() {
         let health = Health::default();
-        assert_eq!((health.alive(at(0)), health.ready(at(0))), (Ok(()), Ok(())), "no queue is polled: nothing is stuck");
+        assert_eq!(
+            (health.alive(at(0)), health.ready(at(0))),
+            (Ok(()), Ok(())),
+            "no queue is polled: nothing is stuck"
+        );
         health.turn(at(0));
         assert_eq!(health.ready(at(1)), Err("the queue has not answered yet".to_owned()));
         health.queue(at(1), Ok(()));

@@ -1,8 +1,7 @@
 //! The daemon's HTTP: health, metrics, events, and Slack's clicks.
 use super::{
-    connect::Live,
     health::Health,
-    intake::{self, clock},
+    intake::{Intake, clock},
     signature, sqs,
 };
 use crate::values::action::Disposition;
@@ -28,7 +27,7 @@ const BODY_MAX: usize = 1 << 20;
 /// What requests are answered from.
 pub struct Site {
     /// What handles events.
-    pub router: Arc<Live>,
+    pub intake: Arc<Intake>,
     /// What `/healthz` and `/readyz` tell.
     pub health: Arc<Health>,
     /// What `/metrics` tells.
@@ -70,7 +69,8 @@ async fn events(State(site): State<Arc<Site>>, headers: HeaderMap, body: Bytes) 
         let why = "POST /events is closed: set [http] token or FINDINGS_ROUTER_HTTP_TOKEN\n";
         return (StatusCode::FORBIDDEN, why).into_response();
     };
-    let given = headers.get(header::AUTHORIZATION).and_then(|v| v.to_str().ok()).and_then(|v| v.strip_prefix("Bearer "));
+    let given =
+        headers.get(header::AUTHORIZATION).and_then(|v| v.to_str().ok()).and_then(|v| v.strip_prefix("Bearer "));
     if !given.is_some_and(|given| same(given, token)) {
         tracing::warn!("POST /events without the right token was refused");
         return (StatusCode::UNAUTHORIZED, "Authorization: Bearer TOKEN is missing or wrong\n").into_response();
@@ -78,7 +78,7 @@ async fn events(State(site): State<Arc<Site>>, headers: HeaderMap, body: Bytes) 
     let Ok(text) = std::str::from_utf8(&body) else {
         return (StatusCode::BAD_REQUEST, "the body is not UTF-8\n").into_response();
     };
-    let taken = intake::body(&site.router, text).await;
+    let taken = site.intake.take(text).await;
     let answer = serde_json::json!({ "disposition": taken.disposition.as_str(), "why": taken.why });
     let (status, wait) = match taken.disposition {
         Disposition::Ack => (StatusCode::OK, None),
@@ -103,12 +103,8 @@ fn same(given: &str, token: &SecretString) -> bool {
 
 async fn interactions(State(site): State<Arc<Site>>, headers: HeaderMap, body: Bytes) -> Response {
     let text = |name: &str| headers.get(name).and_then(|v| v.to_str().ok());
-    let status = interaction(
-        site.signing_secret.as_ref(),
-        text("x-slack-request-timestamp"),
-        text("x-slack-signature"),
-        &body,
-    );
+    let status =
+        interaction(site.signing_secret.as_ref(), text("x-slack-request-timestamp"), text("x-slack-signature"), &body);
     StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR).into_response()
 }
 

@@ -20,28 +20,42 @@ pub struct Taken {
 }
 
 /// The clock; the live router's one.
-#[expect(clippy::disallowed_methods, reason = "the live ends are where the clock is read; everything below is given the time")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the live ends are where the clock is read; everything below is given the time"
+)]
 pub fn clock() -> Timestamp {
     Timestamp::now()
 }
 
-/// Takes a body through, and tells what was decided.
-pub async fn body(router: &Live, body: &str) -> Taken {
-    let started = Instant::now();
-    let mut watch = Watch { disposition: Disposition::Ack, why: Vec::new() };
-    take(router, body, &mut watch).await;
-    telemetry::handled(watch.disposition, started.elapsed());
-    Taken { disposition: watch.disposition, why: watch.why }
+/// Where every message goes.
+pub struct Intake {
+    /// The router.
+    pub router: Live,
+    /// Decide by the events' own time.
+    pub events_clock: bool,
+}
+
+impl Intake {
+    /// Takes a body through, and tells what was decided.
+    pub async fn take(&self, body: &str) -> Taken {
+        let started = Instant::now();
+        let mut watch = Watch { disposition: Disposition::Ack, why: Vec::new(), events_clock: self.events_clock };
+        take(&self.router, body, &mut watch).await;
+        telemetry::handled(watch.disposition, started.elapsed());
+        Taken { disposition: watch.disposition, why: watch.why }
+    }
 }
 
 struct Watch {
     disposition: Disposition,
     why: Vec<String>,
+    events_clock: bool,
 }
 
 impl Each for Watch {
-    fn now(&mut self, _: &EventFacts) -> Timestamp {
-        clock()
+    fn now(&mut self, event: &EventFacts) -> Timestamp {
+        event.time.filter(|_| self.events_clock).unwrap_or_else(clock)
     }
 
     fn became(&mut self, event: Option<&EventFacts>, result: Result<&Handled, &str>) {

@@ -1,8 +1,8 @@
 //! The Lambda end: SQS batches with partial batch responses, a function URL for Slack's clicks, and events sent directly.
 use super::{
-    connect::{Connected, Live},
-    health::Health,
-    http, intake,
+    connect::Connected,
+    http,
+    intake::Intake,
     sqs::{backoff, whole_seconds},
     ticker,
 };
@@ -32,12 +32,11 @@ const SPARE: Duration = Duration::from_secs(2);
 const TICK_EVERY: Duration = Duration::from_secs(30);
 
 struct Function {
-    router: Arc<Live>,
+    intake: Arc<Intake>,
     sqs: Client,
     queues: Mutex<HashMap<String, String>>,
     signing_secret: Option<SecretString>,
     ticked: Mutex<Option<Instant>>,
-    health: Health,
     metrics: &'static Collector,
 }
 
@@ -87,11 +86,10 @@ struct RequestLine {
 pub async fn run(connected: Connected, metrics: &'static Collector) -> Result<(), Error> {
     let function = Arc::new(Function {
         sqs: Client::new(connected.aws.config().await),
-        router: Arc::new(connected.router),
+        intake: Arc::new(Intake { router: connected.router, events_clock: connected.rehearsal.events_clock }),
         queues: Mutex::default(),
         signing_secret: connected.signing_secret,
         ticked: Mutex::default(),
-        health: Health::default(),
         metrics,
     });
     lambda_runtime::run(service_fn(|event: LambdaEvent<Box<RawValue>>| {
@@ -143,13 +141,17 @@ impl Function {
     /// Whether a message is done with.
     async fn record(&self, record: &Record) -> bool {
         let receives = record.attributes.get("ApproximateReceiveCount").and_then(|n| n.parse().ok()).unwrap_or(1);
-        let taken = intake::body(&self.router, &record.body).await;
+        let taken = self.intake.take(&record.body).await;
         match taken.disposition {
             Disposition::Ack => return true,
             Disposition::Retry(after) => self.hide(record, after.max(backoff(receives))).await,
             Disposition::Reject if receives == 1 => {
                 let why = taken.why.join("; ");
-                tracing::error!(message = record.message_id, why, "a message that cannot be read is left to the redrive policy");
+                tracing::error!(
+                    message = record.message_id,
+                    why,
+                    "a message that cannot be read is left to the redrive policy"
+                );
             }
             Disposition::Reject => {}
         }
@@ -165,7 +167,10 @@ impl Function {
             request.visibility_timeout(seconds).send().await.map_err(|e| DisplayErrorContext(&e).to_string())
         };
         if let Err(error) = hidden.await {
-            tracing::warn!(error, "a message's visibility could not be changed; it comes again when the queue shows it");
+            tracing::warn!(
+                error,
+                "a message's visibility could not be changed; it comes again when the queue shows it"
+            );
         }
     }
 
@@ -176,7 +181,9 @@ impl Function {
             return Ok(url.clone());
         }
         let mut parts = arn.split(':').skip(4);
-        let (Some(account), Some(name)) = (parts.next(), parts.next()) else { return Err(format!("{arn} is no queue")) };
+        let (Some(account), Some(name)) = (parts.next(), parts.next()) else {
+            return Err(format!("{arn} is no queue"));
+        };
         let request = self.sqs.get_queue_url().queue_name(name).queue_owner_aws_account_id(account);
         let answer = request.send().await.map_err(|e| DisplayErrorContext(&e).to_string())?;
         let url = answer.queue_url.unwrap_or_default();
@@ -205,7 +212,7 @@ impl Function {
 
     /// An event that somebody sent to the function itself. Lambda tries an error again.
     async fn direct(&self, text: &str) -> Result<Value, Error> {
-        let taken = intake::body(&self.router, text).await;
+        let taken = self.intake.take(text).await;
         match taken.disposition {
             Disposition::Ack => Ok(json!({ "disposition": "ack" })),
             other => Err(format!("{}: {}", other.as_str(), taken.why.join("; ")).into()),
@@ -214,10 +221,11 @@ impl Function {
 
     async fn tick(&self, end: Instant) {
         let mut ticked = self.ticked.lock().await;
-        if ticked.is_none_or(|at| at.elapsed() >= TICK_EVERY) {
+        let due = ticked.is_none_or(|at| at.elapsed() >= TICK_EVERY);
+        if due && !self.intake.events_clock {
             *ticked = Some(Instant::now());
             // What is cut off here is due again.
-            let _ = timeout_at(end, ticker::tick(&self.router, &self.health)).await;
+            let _ = timeout_at(end, ticker::tick(&self.intake.router)).await;
         }
     }
 }

@@ -5,7 +5,11 @@ use aws_sdk_secretsmanager::error::{DisplayErrorContext, SdkError};
 use secrecy::SecretString;
 
 /// Fetches one.
-pub async fn resolve(reference: &Reference, aws: &Aws, env: &dyn Fn(&str) -> Option<String>) -> Result<SecretString, String> {
+pub async fn resolve(
+    reference: &Reference,
+    aws: &Aws,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<SecretString, String> {
     let text = match reference {
         Reference::Env(name) => env(name).ok_or_else(|| format!("the environment variable {name} is not set"))?,
         Reference::SecretsManager(id, key) => from_secrets_manager(id, key.as_deref(), aws).await?,
@@ -22,7 +26,10 @@ async fn from_secrets_manager(id: &str, key: Option<&str>, aws: &Aws) -> Result<
     let Some(key) = key else { return Ok(text.to_owned()) };
     let json: serde_json::Value =
         serde_json::from_str(text).map_err(|_| format!("the secret {id} is not JSON, so it has no key {key:?}"))?;
-    json.get(key).and_then(|v| v.as_str()).map(str::to_owned).ok_or_else(|| format!("the secret {id} has no key {key:?}"))
+    json.get(key)
+        .and_then(|v| v.as_str())
+        .map(str::to_owned)
+        .ok_or_else(|| format!("the secret {id} has no key {key:?}"))
 }
 
 async fn from_parameter_store(name: &str, aws: &Aws) -> Result<String, String> {
@@ -33,7 +40,11 @@ async fn from_parameter_store(name: &str, aws: &Aws) -> Result<String, String> {
     value.ok_or_else(|| format!("the parameter {name} has no value"))
 }
 
-fn refused<E: std::error::Error + 'static, R: std::fmt::Debug>(service: &str, name: &str, error: &SdkError<E, R>) -> String {
+fn refused<E: std::error::Error + 'static, R: std::fmt::Debug>(
+    service: &str,
+    name: &str,
+    error: &SdkError<E, R>,
+) -> String {
     let action = if service == "ssm" { "ssm:GetParameter" } else { "secretsmanager:GetSecretValue" };
     format!(
         "{service}:{name} cannot be read: {}; check its name and Region, and that the router's role may do {action} (and kms:Decrypt on its key)",

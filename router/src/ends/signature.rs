@@ -21,14 +21,16 @@ pub fn verify(
     if age.saturating_abs() > AGE_MAX {
         return Err(format!("signed {age} s ago; {AGE_MAX} s are allowed: a replay, or a clock is wrong"));
     }
-    let signature = signature.and_then(|s| s.strip_prefix("v0=")).and_then(from_hex).ok_or("no X-Slack-Signature of version v0")?;
+    let signature =
+        signature.and_then(|s| s.strip_prefix("v0=")).and_then(from_hex).ok_or("no X-Slack-Signature of version v0")?;
     let mut mac = Hmac::<Sha256>::new_from_slice(secret.expose_secret().as_bytes()).map_err(|e| e.to_string())?;
     mac.update(b"v0:");
     mac.update(timestamp.as_bytes());
     mac.update(b":");
     mac.update(body);
     // Compares in constant time.
-    mac.verify_slice(&signature).map_err(|_| "a signature made with another secret: check SLACK_SIGNING_SECRET".to_owned())
+    mac.verify_slice(&signature)
+        .map_err(|_| "a signature made with another secret: check SLACK_SIGNING_SECRET".to_owned())
 }
 
 fn from_hex(text: &str) -> Option<Vec<u8>> {

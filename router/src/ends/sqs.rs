@@ -2,9 +2,8 @@
 //!
 //! Receiving can be interrupted, handling is not: what was begun is finished, or comes again when its visibility ends.
 use super::{
-    connect::Live,
     health::Health,
-    intake::{self, clock},
+    intake::{Intake, clock},
     telemetry,
 };
 use crate::values::action::Disposition;
@@ -22,9 +21,6 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-/// A received message stays hidden for so long; the heartbeat renews it.
-const VISIBILITY: Duration = Duration::from_secs(60);
-const HEARTBEAT: Duration = Duration::from_secs(25);
 /// What one receive, or one deletion, can take.
 const BATCH_MAX: usize = 10;
 /// A long poll; SQS allows 20 s.
@@ -49,9 +45,11 @@ pub struct Consumer {
     /// The queue.
     pub url: String,
     /// What handles its messages.
-    pub router: Arc<Live>,
+    pub intake: Arc<Intake>,
     /// Messages handled at the same time.
     pub concurrency: usize,
+    /// A received message stays hidden for so long; a heartbeat renews it.
+    pub visibility: Duration,
     /// Where it is told whether the queue answers.
     pub health: Arc<Health>,
 }
@@ -138,7 +136,7 @@ impl Consumer {
             .queue_url(&self.url)
             .max_number_of_messages(i32::try_from(count).unwrap_or(1))
             .wait_time_seconds(seconds(POLL))
-            .visibility_timeout(seconds(VISIBILITY))
+            .visibility_timeout(seconds(self.visibility))
             .message_system_attribute_names(ApproximateReceiveCount)
             .message_system_attribute_names(SentTimestamp);
         match request.send().await {
@@ -155,9 +153,8 @@ impl Consumer {
 
     async fn handle(&self, message: Message, delete: &mpsc::Sender<String>) {
         let (Some(body), Some(receipt)) = (message.body.as_deref(), message.receipt_handle.clone()) else { return };
-        let attribute = |name: &MessageSystemAttributeName| -> Option<i64> {
-            message.attributes.as_ref()?.get(name)?.parse().ok()
-        };
+        let attribute =
+            |name: &MessageSystemAttributeName| -> Option<i64> { message.attributes.as_ref()?.get(name)?.parse().ok() };
         let receives = attribute(&MessageSystemAttributeName::ApproximateReceiveCount).unwrap_or(1);
         if let Some(sent) = attribute(&MessageSystemAttributeName::SentTimestamp).filter(|_| receives == 1) {
             let waited = clock().as_millisecond().saturating_sub(sent);
@@ -165,13 +162,14 @@ impl Consumer {
             telemetry::waited(waited as f64 / 1_000.0);
         }
         let taken = {
-            let work = intake::body(&self.router, body);
+            let work = self.intake.take(body);
             tokio::pin!(work);
-            let mut heartbeat = interval_at(Instant::now() + HEARTBEAT, HEARTBEAT);
+            let often = self.visibility * 2 / 5;
+            let mut heartbeat = interval_at(Instant::now() + often, often);
             loop {
                 tokio::select! {
                     taken = &mut work => break taken,
-                    _ = heartbeat.tick() => self.hide(&receipt, VISIBILITY.as_secs().cast_signed()).await,
+                    _ = heartbeat.tick() => self.hide(&receipt, self.visibility.as_secs().cast_signed()).await,
                 }
             }
         };
@@ -267,7 +265,12 @@ mod tests {
     fn waits_grow_and_are_never_cut_short() {
         let seconds: Vec<i64> = [0, 1, 2, 3, 6, 9, 100].into_iter().map(|n| backoff(n).as_secs()).collect();
         assert_eq!(seconds, [5, 5, 10, 20, 160, 900, 900]);
-        let rows = [(SignedDuration::from_millis(1), 1), (SignedDuration::from_secs(30), 30), (SignedDuration::from_millis(30_001), 31), (-SignedDuration::from_secs(5), 0)];
+        let rows = [
+            (SignedDuration::from_millis(1), 1),
+            (SignedDuration::from_secs(30), 30),
+            (SignedDuration::from_millis(30_001), 31),
+            (-SignedDuration::from_secs(5), 0),
+        ];
         for (wait, whole) in rows {
             assert_eq!(whole_seconds(wait), whole, "{wait:#}");
         }

@@ -12,7 +12,8 @@ use std::{io::IsTerminal, time::Duration};
 use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt, util::SubscriberInitExt};
 
 /// What is logged where `FINDINGS_ROUTER_LOG` does not say otherwise.
-const LEVELS: &str = "info,aws_config=warn,aws_smithy_runtime=warn,aws_runtime=warn,hyper=warn,lambda_runtime=warn,reqwest=warn";
+const LEVELS: &str =
+    "info,aws_config=warn,aws_smithy_runtime=warn,aws_runtime=warn,hyper=warn,lambda_runtime=warn,reqwest=warn";
 
 /// The namespace of CloudWatch metrics.
 pub const NAMESPACE: &str = "FindingsRouter";
@@ -42,7 +43,9 @@ pub fn init_log(levels: Option<&str>) {
     let _ = if std::io::stderr().is_terminal() {
         registry.with(fmt::layer().with_target(false).with_writer(std::io::stderr)).try_init()
     } else {
-        registry.with(fmt::layer().json().flatten_event(true).with_target(false).with_writer(std::io::stderr)).try_init()
+        registry
+            .with(fmt::layer().json().flatten_event(true).with_target(false).with_writer(std::io::stderr))
+            .try_init()
     };
 }
 
@@ -65,7 +68,11 @@ pub fn decided(event: Option<&EventFacts>, result: Result<&Handled, &str>) {
         Ok(handled) => handled,
         Err(reason) => {
             counter!(EVENTS, "outcome" => "refused").increment(1);
-            return tracing::error!(event = id, reason, "refused: no event of a known shape; left to the dead-letter queue");
+            return tracing::error!(
+                event = id,
+                reason,
+                "refused: no event of a known shape; left to the dead-letter queue"
+            );
         }
     };
     if let Some(reason) = &handled.ignored {
@@ -81,7 +88,8 @@ pub fn decided(event: Option<&EventFacts>, result: Result<&Handled, &str>) {
         for one in &told.actions {
             counter!(ACTIONS, "kind" => kind(&one.action), "outcome" => outcome(&one.outcome)).increment(1);
         }
-        let done: Vec<String> = told.actions.iter().map(|a| format!("{}: {}", a.action.key(), outcome(&a.outcome))).collect();
+        let done: Vec<String> =
+            told.actions.iter().map(|a| format!("{}: {}", a.action.key(), outcome(&a.outcome))).collect();
         let (decision, reason) = match (&told.verdict, told.novelty) {
             (Verdict::Suppressed(why), _) => ("suppressed", why.as_str()),
             (Verdict::Ignored(why), _) => ("ignored", why.as_str()),

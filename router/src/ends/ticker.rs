@@ -4,7 +4,7 @@ use crate::{act::ports::Ledger, values::entry::Tally};
 use jiff::{SignedDuration, Timestamp};
 
 /// Does what is due, and says what it did.
-pub async fn tick(router: &Live, health: &Health) {
+pub async fn tick(router: &Live) {
     match router.tick(clock()).await {
         Ok(ticked) => {
             if ticked.edits + ticked.digests > 0 {
@@ -16,11 +16,15 @@ pub async fn tick(router: &Live, health: &Health) {
         }
         Err(trouble) => tracing::error!(error = %trouble, "the ledger does not say what is due; tried again"),
     }
-    health.ledger(probe(&router.ledger, clock()).await.map_err(|trouble| trouble.to_string()));
+}
+
+/// Finds out whether the ledger can be written.
+pub async fn probe(router: &Live, health: &Health) {
+    health.ledger(write(&router.ledger, clock()).await.map_err(|trouble| trouble.to_string()));
 }
 
 /// Whether the ledger can be written: by writing.
-async fn probe(ledger: &impl Ledger, now: Timestamp) -> Result<(), crate::act::ports::Trouble> {
+async fn write(ledger: &impl Ledger, now: Timestamp) -> Result<(), crate::act::ports::Trouble> {
     let tally = ledger.tally("health").await?;
     // Another consumer that wrote in between has shown it too.
     ledger.put_tally(&Tally { items: vec![(now, "alive".to_owned())], ..tally }).await.map(drop)

@@ -222,8 +222,17 @@ pub struct Owed {
     pub done: Vec<String>,
     /// Those that may be done all the same.
     pub unsure: Vec<String>,
-    /// Since when somebody is at it, where nothing is known yet of what became of it.
-    pub claimed: Option<Timestamp>,
+    /// Somebody is at it, and nothing is known yet of what became of it.
+    pub claimed: Option<Claimed>,
+}
+
+/// Who performs a plan, has it for a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Claimed {
+    /// When it was begun.
+    pub since: Timestamp,
+    /// After that, whoever had it is taken for dead.
+    pub until: Timestamp,
 }
 
 impl Owed {

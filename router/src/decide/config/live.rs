@@ -1,6 +1,9 @@
 //! Where the live router is connected: queue, ledger, Slack, HTTP, bus. Secrets are references, never values.
 use super::{route, set, some_time};
-use crate::decide::written::{Item, Table};
+use crate::{
+    decide::written::{Item, Table},
+    values::time,
+};
 use jiff::SignedDuration;
 use std::{collections::BTreeMap, fmt, net::SocketAddr, str::FromStr};
 
@@ -14,6 +17,8 @@ pub struct Live {
     pub queue: Option<String>,
     /// Messages handled at the same time.
     pub concurrency: u32,
+    /// How long a received message stays hidden from other consumers; renewed while it is handled.
+    pub visibility: SignedDuration,
     /// Where is remembered: see [`Live::store`].
     pub ledger: Option<Store>,
     /// How long after the last word of it a problem is remembered.
@@ -48,6 +53,7 @@ impl Default for Live {
         Self {
             queue: None,
             concurrency: 32,
+            visibility: SignedDuration::from_secs(60),
             ledger: None,
             retention: SignedDuration::from_hours(24 * 90),
             slack_token: None,
@@ -157,6 +163,7 @@ pub(super) fn read_live(root: &Table<'_>) -> Live {
     if let Some(queue) = table("queue") {
         live.queue = queue.get("url").and_then(|u| u.parse(queue_url));
         set(&mut live.concurrency, queue.get("concurrency").and_then(|c| c.whole(1, 1_000)));
+        set(&mut live.visibility, queue.get("visibility").and_then(|v| v.parse(visibility)));
         queue.finish();
     }
     if let Some(ledger) = table("ledger") {
@@ -202,6 +209,13 @@ fn reference(item: Option<Item<'_>>) -> Option<Reference> {
 
 fn address(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| format!("{text:?} is not an address; write for example \"127.0.0.1:8080\""))
+}
+
+/// SQS counts in seconds and hides a message for twelve hours at most; a heartbeat needs some of them.
+fn visibility(text: &str) -> Result<SignedDuration, String> {
+    let span = time::parse_duration(text)?;
+    let good = SignedDuration::from_secs(5) <= span && span <= SignedDuration::from_hours(1);
+    if good { Ok(span) } else { Err(format!("{text:?} is too short or too long; write \"5s\" to \"1h\"")) }
 }
 
 /// The URL of a queue.

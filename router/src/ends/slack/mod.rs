@@ -33,6 +33,8 @@ use tokio::time::Instant;
 
 /// Where Slack's Web API is.
 pub const API: &str = "https://slack.com/api/";
+/// Slack takes a message a second in a channel.
+pub const PACE: Duration = Duration::from_secs(1);
 /// What is left of [`SEND_MAX`] for what comes after the last call.
 const MARGIN: Duration = Duration::from_secs(2);
 
@@ -49,6 +51,8 @@ pub struct Settings {
     pub api: String,
     /// How long a message may wait for its turn, rather than be tried again later.
     pub patience: Duration,
+    /// Between two messages in a channel: [`PACE`]. Between two edits, or two looks, it is a fifth more.
+    pub pace: Duration,
 }
 
 /// Slack.
@@ -88,8 +92,8 @@ impl Slack {
         }
         Ok(Self {
             http: Http::new(&settings.api)?,
+            pace: Pace::new(settings.pace),
             settings,
-            pace: Pace::default(),
             ids: Mutex::default(),
             team: tokio::sync::Mutex::default(),
             warned: Once::new(),

@@ -1,6 +1,7 @@
 //! Whose turn it is: so many calls of a kind in a time, first come, first served, and none before a `Retry-After` has passed.
 //!
 //! There are no bursts: Slack promises none, and other consumers may be posting to the same channel.
+use super::PACE;
 use std::{
     collections::{HashMap, VecDeque},
     sync::{Mutex, MutexGuard, PoisonError},
@@ -38,7 +39,13 @@ pub(super) struct Intervals {
 impl Default for Intervals {
     /// One message per second and channel; the others are Tier 3: 50 a minute.
     fn default() -> Self {
-        Self { posts: Duration::from_secs(1), others: Duration::from_millis(1_200) }
+        Self::of(PACE)
+    }
+}
+
+impl Intervals {
+    fn of(posts: Duration) -> Self {
+        Self { posts, others: posts * 6 / 5 }
     }
 }
 
@@ -133,6 +140,11 @@ impl Drop for Place<'_> {
 }
 
 impl Pace {
+    /// A message in a channel after each other, with so long between.
+    pub(super) fn new(posts: Duration) -> Self {
+        Self { intervals: Intervals::of(posts), ..Self::default() }
+    }
+
     /// Returns when it is the caller's turn. If that is not before `by`, says at once how long it would take, and takes no turn.
     pub(super) async fn turn(&self, lane: &Lane, order: Order, by: Instant) -> Result<(), Duration> {
         let ticket = self.lock().join(lane, order, self.intervals);

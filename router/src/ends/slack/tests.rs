@@ -36,6 +36,7 @@ fn settings(api: &str) -> Settings {
         any_webhook: None,
         api: api.to_owned(),
         patience: Duration::from_millis(300),
+        pace: super::PACE,
     }
 }
 

@@ -56,7 +56,8 @@ fn expires(at: Timestamp, retention: SignedDuration, times: i64) -> AttributeVal
 }
 
 fn body<T: Serialize>(table: &str, value: &T) -> Result<AttributeValue, Trouble> {
-    let json = serde_json::to_string(value).map_err(|e| Trouble(format!("the ledger {table} cannot hold this: {e}")))?;
+    let json =
+        serde_json::to_string(value).map_err(|e| Trouble(format!("the ledger {table} cannot hold this: {e}")))?;
     Ok(AttributeValue::S(json))
 }
 
@@ -125,13 +126,12 @@ pub(super) fn schema(item: &Item) -> Option<u32> {
 }
 
 pub(super) fn newer(table: &str, schema: u32) -> Trouble {
-    Trouble(format!(
-        "the ledger {table} has schema {schema}, and this router knows schema {SCHEMA}: update the router"
-    ))
+    Trouble(format!("the ledger {table} has schema {schema}, and this router knows schema {SCHEMA}: update the router"))
 }
 
 fn parsed<T: DeserializeOwned>(table: &str, item: &Item) -> Result<T, Trouble> {
     let key = item.get(KEY).and_then(|key| key.as_s().ok()).map_or("?", String::as_str);
     let json = item.get(BODY).and_then(|body| body.as_s().ok()).map_or("", String::as_str);
-    serde_json::from_str(json).map_err(|e| Trouble(format!("the ledger {table} holds {key}, which cannot be read: {e}")))
+    serde_json::from_str(json)
+        .map_err(|e| Trouble(format!("the ledger {table} holds {key}, which cannot be read: {e}")))
 }

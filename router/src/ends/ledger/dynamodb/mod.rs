@@ -56,7 +56,10 @@ impl DynamoDb {
         Self { client, table, retention, writer, writes: AtomicU64::new(0) }
     }
 
-    #[expect(clippy::disallowed_methods, reason = "what has expired is a matter of the store's clock, not of a decision")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "what has expired is a matter of the store's clock, not of a decision"
+    )]
     fn now() -> Timestamp {
         Timestamp::now()
     }
@@ -77,8 +80,10 @@ impl DynamoDb {
         if !names.is_empty() {
             return self.put_named(item, names, condition, fields, values).await;
         }
-        let request = self.client.put_item().table_name(&self.table).set_item(Some(item)).condition_expression(condition);
-        let request = request.set_expression_attribute_names(Some(fields)).set_expression_attribute_values(Some(values));
+        let request =
+            self.client.put_item().table_name(&self.table).set_item(Some(item)).condition_expression(condition);
+        let request =
+            request.set_expression_attribute_names(Some(fields)).set_expression_attribute_values(Some(values));
         let request = request.return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         let Err(error) = request.send().await else { return Ok(Put::Written) };
         match error.as_service_error() {
@@ -108,7 +113,8 @@ impl DynamoDb {
             let put = put.build().map_err(|e| Trouble(format!("the ledger {}: {e}", self.table)))?;
             Ok(TransactWriteItem::builder().put(put).build())
         });
-        let request = self.client.transact_write_items().set_transact_items(Some(puts.collect::<Result<_, Trouble>>()?));
+        let request =
+            self.client.transact_write_items().set_transact_items(Some(puts.collect::<Result<_, Trouble>>()?));
         let Err(error) = request.send().await else { return Ok(Put::Written) };
         if let Some(TransactWriteItemsError::TransactionCanceledException(canceled)) = error.as_service_error() {
             let codes = || canceled.cancellation_reasons().iter().filter_map(|reason| reason.code());
@@ -189,7 +195,8 @@ impl DynamoDb {
             return Err(Trouble(format!("the ledger {}: DynamoDB does not get round to reading it", self.table)));
         }
         let now = Self::now();
-        let found = keys.iter().filter_map(|key| items.remove(key.as_s().ok()?)).filter(|item| item::is_there(item, now));
+        let found =
+            keys.iter().filter_map(|key| items.remove(key.as_s().ok()?)).filter(|item| item::is_there(item, now));
         found.map(|item| item::entry(&self.table, &item)).collect()
     }
 }

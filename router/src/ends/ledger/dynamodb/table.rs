@@ -55,7 +55,10 @@ impl DynamoDb {
                 break;
             }
             if Instant::now() >= end {
-                return Err(Trouble(format!("the table {} is still being made: look at it in the console", self.table)));
+                return Err(Trouble(format!(
+                    "the table {} is still being made: look at it in the console",
+                    self.table
+                )));
             }
             sleep(LOOK_AGAIN).await;
         }
@@ -89,9 +92,15 @@ impl DynamoDb {
     pub async fn check(&self) -> Result<Vec<String>, Trouble> {
         let request = self.client.describe_table().table_name(&self.table);
         let answer = request.send().await.map_err(|e| because(&self.table, &e))?;
-        let Some(table) = answer.table else { return Ok(vec![format!("the table {} is not there: {CREATE}", self.table)]) };
+        let Some(table) = answer.table else {
+            return Ok(vec![format!("the table {} is not there: {CREATE}", self.table)]);
+        };
         let mut wrong = Vec::new();
-        if table.table_status.as_ref().is_some_and(|status| *status != TableStatus::Active && *status != TableStatus::Updating) {
+        if table
+            .table_status
+            .as_ref()
+            .is_some_and(|status| *status != TableStatus::Active && *status != TableStatus::Updating)
+        {
             let status = table.table_status().map_or("?", TableStatus::as_str);
             wrong.push(format!("the table {} is {status}: wait until it is ACTIVE", self.table));
         }
@@ -115,7 +124,9 @@ impl DynamoDb {
                 self.table
             ));
         }
-        if wrong.is_empty() && let Err(Trouble(newer)) = self.schema().await {
+        if wrong.is_empty()
+            && let Err(Trouble(newer)) = self.schema().await
+        {
             wrong.push(newer);
         }
         Ok(wrong)
@@ -148,7 +159,8 @@ struct Shape {
 }
 
 fn shape() -> Result<Shape, BuildError> {
-    let attribute = |name: &str| AttributeDefinition::builder().attribute_name(name).attribute_type(ScalarAttributeType::S).build();
+    let attribute =
+        |name: &str| AttributeDefinition::builder().attribute_name(name).attribute_type(ScalarAttributeType::S).build();
     let key = |name: &str, kind| KeySchemaElement::builder().attribute_name(name).key_type(kind).build();
     let index = |index: &Index| {
         let projection = Projection::builder().projection_type(ProjectionType::KeysOnly).build();

@@ -16,7 +16,9 @@ where
     let said = service.message().unwrap_or("no reason was given");
     Trouble(match service.code().unwrap_or_default() {
         "ResourceNotFoundException" => {
-            format!("the ledger's table {table} is not there, or not whole: make it ({CREATE}), or change [ledger] table")
+            format!(
+                "the ledger's table {table} is not there, or not whole: make it ({CREATE}), or change [ledger] table"
+            )
         }
         "AccessDeniedException" | "UnrecognizedClientException" | "ExpiredTokenException" => {
             format!("the ledger's table {table} may not be used: {said}")
