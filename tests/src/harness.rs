@@ -1,5 +1,8 @@
 //! How the tests run the program: build it once, run it in a folder, take what it printed.
-use crate::json::{self, Json};
+use crate::{
+    json::{self, Json},
+    live::process::built,
+};
 use std::{
     ffi::OsStr,
     fs,
@@ -58,22 +61,7 @@ pub(crate) fn root() -> &'static Path {
 /// The program: the one that `FINDINGS_ROUTER_BIN` names, else built here, once, into this test's own target folder.
 pub(crate) fn program() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    PROGRAM.get_or_init(|| {
-        if let Some(named) = std::env::var_os("FINDINGS_ROUTER_BIN") {
-            return PathBuf::from(named);
-        }
-        // This test is target/<profile>/deps/acceptance-…
-        let test = std::env::current_exe().expect("a test knows its place");
-        let profile = test.parent().and_then(Path::parent).expect("a test is in target/<profile>/deps");
-        let mut build = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        build.args(["build", "--quiet", "--locked", "--package", "findings-router", "--bin", "findings-router"]);
-        build.arg("--target-dir").arg(profile.parent().expect("a profile is in target")).current_dir(root());
-        if profile.ends_with("release") {
-            build.arg("--release");
-        }
-        assert!(build.status().expect("cargo is there").success(), "the program does not build");
-        profile.join("findings-router")
-    })
+    PROGRAM.get_or_init(|| built("FINDINGS_ROUTER_BIN", "findings-router"))
 }
 
 /// The program in a folder, with an environment that says nothing.

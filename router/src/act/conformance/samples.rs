@@ -79,7 +79,8 @@ pub fn maximal(fingerprint: &str, at: Timestamp) -> Entry {
         novelty: Novelty::BelowThreshold,
         done: list(4, |m| long(m, 120)),
         unsure: list(2, |m| long(m, 120)),
-        claimed: Some(at),
+        claimed: Some(crate::values::entry::Claimed { since: at, until: at }),
+        was: Some(crate::values::severity::Severity::Low),
     };
     let history = |n| History {
         at,
