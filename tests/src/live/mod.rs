@@ -4,5 +4,6 @@ pub(crate) mod aws;
 pub(crate) mod daemon;
 pub(crate) mod http;
 pub(crate) mod lambda;
+mod ledgers;
 pub(crate) mod process;
 pub(crate) mod slack;

@@ -77,6 +77,7 @@ pub fn maximal(fingerprint: &str, at: Timestamp) -> Entry {
         revision: at,
         status: Status::Resolved,
         novelty: Novelty::BelowThreshold,
+        was: Some(Severity::Informational),
         done: list(4, |m| long(m, 120)),
         unsure: list(2, |m| long(m, 120)),
         claimed: Some(at),
