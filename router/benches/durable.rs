@@ -1,9 +1,11 @@
 //! What it costs to remember durably: decisions a second with the embedded ledger, and the time of one alone. A decision is
 //! one read and one compare-and-set of an entry as the router writes it. The disk decides: figures are of one machine.
 #![expect(
+    clippy::cast_precision_loss,
+    clippy::disallowed_methods,
+    clippy::panic,
     clippy::print_stdout,
     clippy::unwrap_used,
-    clippy::disallowed_methods,
     reason = "a bench measures time and prints"
 )]
 
@@ -130,7 +132,6 @@ async fn main() {
         many.push(round(&ledger, TASKS, DECISIONS, now).await);
         alone.push(round(&ledger, 1, DECISIONS, now).await);
     }
-    #[expect(clippy::cast_precision_loss, reason = "small numbers")]
     let (all, each) = ((TASKS * DECISIONS) as f64, DECISIONS as f64);
     let rate = all / median(many);
     println!("median of {ROUNDS} rounds\n");

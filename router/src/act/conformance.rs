@@ -12,7 +12,6 @@ use jiff::{SignedDuration, Timestamp};
 pub use samples::{maximal, sample};
 use std::{
     future::poll_fn,
-    pin::Pin,
     task::{Context, Poll},
 };
 
@@ -269,7 +268,7 @@ pub async fn forgets(ledger: &impl Ledger, now: Timestamp) {
 
 /// Polls all at once until all are done.
 async fn together<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Output> {
-    let mut waiting: Vec<(Pin<Box<F>>, Option<F::Output>)> = futures.map(|f| (Box::pin(f), None)).collect();
+    let mut waiting: Vec<_> = futures.map(|f| (Box::pin(f), None)).collect();
     poll_fn(|context: &mut Context<'_>| {
         let mut ready = true;
         for (future, output) in waiting.iter_mut().filter(|(_, output)| output.is_none()) {

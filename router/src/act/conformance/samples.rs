@@ -1,8 +1,8 @@
 //! Entries to write: an ordinary one, and the largest that AWS can make.
 use crate::values::{
     entry::{
-        ACTORS_MAX, Card, Entry, HISTORY_MAX, History, OWED_MAX, Offer, Owed, REPORTS_MAX, Report, SCHEMA, SEEN_MAX,
-        Shown, State, WINDOW_MAX, Waiting,
+        ACTORS_MAX, Card, Claimed, Entry, HISTORY_MAX, History, OWED_MAX, Offer, Owed, REPORTS_MAX, Report, SCHEMA,
+        SEEN_MAX, Shown, State, WINDOW_MAX, Waiting,
     },
     finding::{Actor, ActorKind, Resource, Status},
     severity::Severity,
@@ -77,10 +77,10 @@ pub fn maximal(fingerprint: &str, at: Timestamp) -> Entry {
         revision: at,
         status: Status::Resolved,
         novelty: Novelty::BelowThreshold,
+        was: Some(Severity::Informational),
         done: list(4, |m| long(m, 120)),
         unsure: list(2, |m| long(m, 120)),
-        claimed: Some(crate::values::entry::Claimed { since: at, until: at }),
-        was: Some(crate::values::severity::Severity::Low),
+        claimed: Some(Claimed { since: at, until: at }),
     };
     let history = |n| History {
         at,

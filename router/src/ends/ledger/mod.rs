@@ -1,4 +1,4 @@
-//! The durable ledgers: one file for one daemon, a DynamoDB table for several consumers.
+//! The durable ledgers: one file for one daemon, a DynamoDB table for Lambda and for several consumers.
 mod dynamodb;
 mod embedded;
 mod store;

@@ -42,7 +42,7 @@ pub(super) fn text(value: &str) -> AttributeValue {
     AttributeValue::S(value.to_owned())
 }
 
-pub(super) fn number(value: impl ToString) -> AttributeValue {
+pub(super) fn number(value: &impl ToString) -> AttributeValue {
     AttributeValue::N(value.to_string())
 }
 
@@ -52,7 +52,7 @@ pub(super) fn instant(at: Timestamp) -> String {
 }
 
 fn expires(at: Timestamp, retention: SignedDuration, times: i64) -> AttributeValue {
-    number(at.as_second().saturating_add(retention.as_secs().saturating_mul(times)))
+    number(&at.as_second().saturating_add(retention.as_secs().saturating_mul(times)))
 }
 
 fn body<T: Serialize>(table: &str, value: &T) -> Result<AttributeValue, Trouble> {
@@ -67,7 +67,7 @@ pub(super) fn of_entry(table: &str, entry: &Entry, retention: SignedDuration) ->
     let day = entry.updated_at.to_zoned(TimeZone::UTC).date().to_string();
     let mut item = Item::from([
         (KEY.to_owned(), text(&entry_key(&entry.fingerprint))),
-        (VERSION.to_owned(), number(stored.version)),
+        (VERSION.to_owned(), number(&stored.version)),
         (BODY.to_owned(), body(table, &stored)?),
         ("day".to_owned(), text(&day)),
         ("at".to_owned(), text(&instant(entry.updated_at))),
@@ -85,7 +85,7 @@ pub(super) fn of_tally(table: &str, tally: &Tally, retention: SignedDuration) ->
     let stored = Tally { version: tally.version + 1, ..tally.clone() };
     let mut item = Item::from([
         (KEY.to_owned(), text(&tally_key(&tally.key))),
-        (VERSION.to_owned(), number(stored.version)),
+        (VERSION.to_owned(), number(&stored.version)),
         (BODY.to_owned(), body(table, &stored)?),
     ]);
     if let Some((newest, _)) = tally.items.last() {

@@ -69,8 +69,8 @@ impl DynamoDb {
         let mark = format!("{:016x}-{}", self.writer, self.writes.fetch_add(1, Ordering::Relaxed));
         item.insert("by".to_owned(), text(&mark));
         let (condition, field, value) = match read {
-            0 => ("attribute_not_exists(#key) OR #field <= :value", EXPIRES, number(Self::now().as_second())),
-            _ => ("#field = :value", VERSION, number(read)),
+            0 => ("attribute_not_exists(#key) OR #field <= :value", EXPIRES, number(&Self::now().as_second())),
+            _ => ("#field = :value", VERSION, number(&read)),
         };
         let mut fields = HashMap::from([("#field".to_owned(), field.to_owned())]);
         if read == 0 {
@@ -212,8 +212,8 @@ impl Ledger for DynamoDb {
         if names.len() > NAMES_MAX {
             return Err(Trouble(format!("the ledger {}: more than {NAMES_MAX} names in one write", self.table)));
         }
-        let named = names.into_iter().map(|name| item::of_name(name, entry, self.retention));
-        self.put(item::of_entry(&self.table, entry, self.retention)?, entry.version, named.collect()).await
+        let beside = names.into_iter().map(|name| item::of_name(name, entry, self.retention));
+        self.put(item::of_entry(&self.table, entry, self.retention)?, entry.version, beside.collect()).await
     }
 
     async fn tally(&self, key: &str) -> Result<Tally, Trouble> {

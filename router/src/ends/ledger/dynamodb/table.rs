@@ -7,6 +7,7 @@ use super::{
 use crate::{act::ports::Trouble, values::entry::SCHEMA};
 use aws_sdk_dynamodb::{
     error::BuildError,
+    operation::{create_table::CreateTableError, put_item::PutItemError},
     types::{
         AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection, ProjectionType,
         ScalarAttributeType, TableStatus, TimeToLiveSpecification, TimeToLiveStatus,
@@ -18,7 +19,7 @@ use tokio::time::{Instant, sleep};
 /// The command that makes the table.
 pub(super) const CREATE: &str = "findings-router ledger create";
 /// A table is made within seconds; longer means that something is wrong.
-const MADE_WITHIN: Duration = Duration::from_secs(120);
+const MADE_WITHIN: Duration = Duration::from_mins(2);
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
 /// An index: keys only, because what it lists is read again by key.
@@ -42,7 +43,7 @@ impl DynamoDb {
         let request = self.client.create_table().table_name(&self.table).billing_mode(BillingMode::PayPerRequest);
         let request = request.set_attribute_definitions(Some(shape.attributes)).set_key_schema(Some(shape.keys));
         if let Err(error) = request.set_global_secondary_indexes(Some(shape.indexes)).send().await {
-            let is_there = error.as_service_error().is_some_and(|e| e.is_resource_in_use_exception());
+            let is_there = error.as_service_error().is_some_and(CreateTableError::is_resource_in_use_exception);
             if !is_there {
                 return Err(because(&self.table, &error));
             }
@@ -77,11 +78,11 @@ impl DynamoDb {
             return Ok(());
         }
         let request = self.client.put_item().table_name(&self.table).item(KEY, text(SCHEMA_KEY));
-        let request = request.item(VERSION, number(SCHEMA)).condition_expression("attribute_not_exists(#key)");
+        let request = request.item(VERSION, number(&SCHEMA)).condition_expression("attribute_not_exists(#key)");
         match request.expression_attribute_names("#key", KEY).send().await {
             Ok(_) => Ok(()),
             // Somebody else was first: then it is theirs that counts.
-            Err(e) if e.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => {
+            Err(e) if e.as_service_error().is_some_and(PutItemError::is_conditional_check_failed_exception) => {
                 self.schema().await.map(|_| ())
             }
             Err(e) => Err(because(&self.table, &e)),

@@ -202,7 +202,7 @@ fn folder(path: &Path) -> &Path {
 
 fn not_a_ledger(path: &Path) -> String {
     format!(
-        "{} is not a ledger: [ledger] path = … must name a ledger's file, or one that is not there yet",
+        "{} is not a ledger: [ledger] file = … must name a ledger's file, or one that is not there yet",
         path.display()
     )
 }
@@ -224,17 +224,17 @@ fn refusal(path: &Path, error: &Error) -> String {
         Error::Io(e) => match e.kind() {
             io::ErrorKind::NotFound => {
                 format!(
-                    "{}: there is no such folder for the ledger; make it, or change [ledger] path",
+                    "{}: there is no such folder for the ledger; make it, or change [ledger] file",
                     folder(path).display()
                 )
             }
             io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
                 format!(
-                    "the ledger {path_shown} cannot be written by this user ({e}): change its owner, or [ledger] path"
+                    "the ledger {path_shown} cannot be written by this user ({e}): change its owner, or [ledger] file"
                 )
             }
             io::ErrorKind::IsADirectory => {
-                format!("{path_shown} is a folder: [ledger] path = … must name the file in it, such as ledger.redb")
+                format!("{path_shown} is a folder: [ledger] file = … must name the file in it, such as findings-router.ledger")
             }
             io::ErrorKind::InvalidData => not_a_ledger(path),
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {

@@ -107,7 +107,7 @@ async fn others_may_read_beside_it() {
 #[test]
 fn what_is_not_a_ledger_is_left_alone() {
     let (folder, path) = place();
-    let not_a_ledger = "is not a ledger: [ledger] path = … must name a ledger's file, or one that is not there yet";
+    let not_a_ledger = "is not a ledger: [ledger] file = … must name a ledger's file, or one that is not there yet";
     for text in ["#!/bin/sh\n", &"a letter to a friend\n".repeat(1_000)] {
         std::fs::write(&path, text).unwrap();
         assert_eq!(refused(&path, folder.path()), format!("FOLDER/ledger.redb {not_a_ledger}"));
@@ -147,12 +147,12 @@ fn a_place_that_cannot_be_is_named() {
     let nowhere = folder.path().join("no/such/ledger.redb");
     assert_eq!(
         refused(&nowhere, folder.path()),
-        "FOLDER/no/such: there is no such folder for the ledger; make it, or change [ledger] path"
+        "FOLDER/no/such: there is no such folder for the ledger; make it, or change [ledger] file"
     );
     std::fs::create_dir(&path).unwrap();
     assert_eq!(
         refused(&path, folder.path()),
-        "FOLDER/ledger.redb is a folder: [ledger] path = … must name the file in it, such as ledger.redb"
+        "FOLDER/ledger.redb is a folder: [ledger] file = … must name the file in it, such as findings-router.ledger"
     );
     let absent = folder.path().join("absent.redb");
     let why = Embedded::open_to_read(&absent).unwrap_err();
