@@ -1,6 +1,6 @@
 //! Whatever an attacker writes into any text of a view: the message is valid, within Slack's limits, and inert.
 #![expect(clippy::expect_used, clippy::panic, reason = "helpers of tests")]
-use findings_formatters::view::{AccountView, ActorView, RemediationView, ReporterView, ResourceView, StormView};
+use findings_formatters::view::{AccountView, ActorView, LineView, RemediationView, ReporterView, ResourceView, StormView};
 use findings_formatters::{Formatter, Kind, Locale, Message, View, sample, shorten, terminal};
 use proptest::prelude::*;
 use serde_json::Value;
@@ -86,6 +86,14 @@ fn view() -> impl Strategy<Value = View> {
             let (id, name, environment, owner, region, resource_kind, resource_id, resource_name, link) = place;
             let (first_seen, last_seen, count, more_resources, signals, also, previous, mentions) = rest;
             let (finding_type, fingerprint, playbook, storm) = last;
+            let line = LineView {
+                severity: severity.clone(),
+                title: title.clone(),
+                account: AccountView { id: id.clone(), name: name.clone(), ..AccountView::default() },
+                region: region.clone(),
+                count,
+                resolved,
+            };
             View {
                 kind,
                 locale,
@@ -128,6 +136,8 @@ fn view() -> impl Strategy<Value = View> {
                 fingerprint,
                 playbook,
                 mentions,
+                fixed: storm,
+                lines: vec![line; 25],
                 storm: storm.then_some(StormView { count, minutes: 10 }),
             }
         },

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::values::{
     finding::{Exercise, Finding, Resource, Status},
-    text::cut,
+    text::{cut, short},
     time,
     tree::{Fields, Node},
 };
@@ -34,9 +34,9 @@ const SIGNALS_MAX: usize = 50;
 /// The name of a signal is cut here.
 const SIGNAL_MAX: usize = 200;
 /// Links longer than this are left out.
-const LINK_MAX: usize = 2_000;
-/// Ids of findings are cut here.
-const ID_MAX: usize = 1_024;
+const LINK_MAX: usize = 1_000;
+/// Longer ids of findings are named by their digest, in bytes: an entry keeps many.
+const ID_MAX: usize = 256;
 
 /// A producer's events and how to read them.
 #[derive(Debug)]
@@ -100,7 +100,7 @@ impl Resources {
                 .get(tree)
                 .map(|id| Resource {
                     kind: kind.get(tree).unwrap_or_else(|| "Other".to_owned()).into(),
-                    id: cut(&id, ID_MAX).to_owned(),
+                    id: short(&id, ID_MAX).into_owned(),
                     name: name.as_ref().and_then(|n| n.get(tree)),
                     account: identity::owner_of(&id).filter(|o| *o != place.account).map(str::to_owned),
                     arn: id.starts_with("arn:").then_some(id),
@@ -293,7 +293,7 @@ impl Source {
         };
         let count = self.count.as_ref().and_then(|c| c.get(tree)).and_then(|c| c.parse().ok()).unwrap_or(1);
         Finding {
-            id: cut(&id.unwrap_or_else(|| format!("{kind}/{}/{told}", resources[0].id)), ID_MAX).to_owned(),
+            id: short(&id.unwrap_or_else(|| format!("{kind}/{}/{told}", resources[0].id)), ID_MAX).into_owned(),
             revision: told,
             sent,
             reporter: self.reporter.get(tree).unwrap_or_else(|| self.name.clone()),
@@ -378,7 +378,7 @@ pub(super) fn account_resource(account: &str) -> Resource {
 
 /// The finding itself, as a resource.
 fn finding_resource(id: &str) -> Resource {
-    Resource { kind: "Finding".into(), id: cut(id, ID_MAX).to_owned(), ..account_resource("") }
+    Resource { kind: "Finding".into(), id: short(id, ID_MAX).into_owned(), ..account_resource("") }
 }
 
 /// Names a pointer's path; array indices are not names.

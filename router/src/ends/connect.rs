@@ -166,7 +166,9 @@ pub async fn store(store: &config::Store, retention: jiff::SignedDuration, aws: 
         config::Store::File(path) => Embedded::open(Path::new(path)).map(Store::Embedded),
         config::Store::Table(name) => {
             let client = aws_sdk_dynamodb::Client::new(&aws.quick().await);
-            Ok(Store::DynamoDb(DynamoDb::new(client, name.clone(), retention)))
+            let ledger = DynamoDb::new(client, name.clone(), retention);
+            ledger.claim_schema().await.map_err(|trouble| trouble.to_string())?;
+            Ok(Store::DynamoDb(ledger))
         }
     }
 }

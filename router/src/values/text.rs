@@ -1,6 +1,6 @@
 //! Small things that several places do to text.
 use sha2::{Digest, Sha256};
-use std::fmt::Write;
+use std::{borrow::Cow, fmt::Write};
 
 /// At most so many characters.
 pub fn cut(text: &str, max: usize) -> &str {
@@ -8,6 +8,15 @@ pub fn cut(text: &str, max: usize) -> &str {
         return text;
     }
     text.char_indices().nth(max).map_or(text, |(at, _)| &text[..at])
+}
+
+/// At most so many bytes, and still a name for it: what is too long ends in its digest.
+pub fn short(text: &str, max: usize) -> Cow<'_, str> {
+    if text.len() <= max {
+        return Cow::Borrowed(text);
+    }
+    let digest = digest([text]);
+    Cow::Owned(format!("{}…{digest}", &text[..text.floor_char_boundary(max.saturating_sub(digest.len() + 3))]))
 }
 
 /// RFC 3986 percent-encoding: everything but unreserved characters.

@@ -1,5 +1,7 @@
 //! AWS, played by `MiniStack` on loopback. Every `Aws` is an account of its own, so tests do not meet.
 use super::process::target;
+use findings_router::ends::ledger::DynamoDb;
+use jiff::SignedDuration;
 use aws_config::{BehaviorVersion, Region, SdkConfig, timeout::TimeoutConfig};
 use aws_sdk_dynamodb::{
     operation::create_table::builders::CreateTableFluentBuilder,
@@ -220,6 +222,12 @@ impl Aws {
             assert!(Instant::now() < end, "the table {name} does not become active");
             std::thread::sleep(Duration::from_millis(20));
         }
+    }
+
+    /// Makes a ledger's table.
+    pub(crate) fn ledger(&self, name: &str) {
+        let ledger = DynamoDb::new(self.dynamodb(), name.to_owned(), SignedDuration::from_hours(24 * 90));
+        self.wait(ledger.create_table()).expect("a table");
     }
 
     /// Makes an event bus, all of whose events of this account go to the queue.
