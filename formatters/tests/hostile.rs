@@ -1,6 +1,8 @@
 //! Whatever an attacker writes into any text of a view: the message is valid, within Slack's limits, and inert.
 #![expect(clippy::expect_used, clippy::panic, reason = "helpers of tests")]
-use findings_formatters::view::{AccountView, ActorView, LineView, RemediationView, ReporterView, ResourceView, StormView};
+use findings_formatters::view::{
+    AccountView, ActorView, LineView, RemediationView, ReporterView, ResourceView, StormView,
+};
 use findings_formatters::{Formatter, Kind, Locale, Message, View, sample, shorten, terminal};
 use proptest::prelude::*;
 use serde_json::Value;

@@ -5,6 +5,8 @@ pub mod conformance;
 mod crash;
 pub mod intake;
 pub mod memory;
+#[cfg(test)]
+mod outage;
 mod perform;
 pub mod ports;
 pub mod router;

@@ -105,8 +105,14 @@ impl<L: Ledger, M: Messenger, R: Remediator, P: Publisher> Router<'_, L, M, R, P
         if let Some(failed) = first.filter(|f| notify.target.is_none() && !matches!(f, Outcome::Done(_))) {
             return (message, failed.clone());
         }
-        let unsure = telling.owed.unsure.iter().any(|k| k == key);
-        let key = delivery_key(&telling.entry, telling.story.finding, key);
+        let mut unsure = telling.owed.unsure.iter().any(|k| k == key);
+        let mut key = delivery_key(&telling.entry, telling.story.finding, key);
+        if let (Kind::Storm, Some(storm)) = (notify.kind, notify.storm.as_ref().and_then(|s| telling.tallies.get(s))) {
+            // One card for all of a storm: somebody else may have posted it, and not be done yet.
+            let since = storm.since.map(|s| s.to_string()).unwrap_or_default();
+            key = digest([storm.key.as_str(), &since]);
+            unsure |= notify.mode == NotifyMode::Post;
+        }
         let mut outcome = self.messenger.send(&notify, &message, Delivery { key: &key, unsure }).await;
         telling.note_sent(&notify, &outcome);
         // A finding that cannot go where it should is told to those who can mend that.
@@ -209,13 +215,16 @@ impl<L: Ledger, M: Messenger, R: Remediator, P: Publisher> Router<'_, L, M, R, P
 }
 
 impl Telling<'_> {
-    /// Notes what is done, and what may be.
+    /// Notes what is done, and what may be. (That this attempt did nothing says nothing about those before.)
     fn note(&mut self, key: &str, outcome: &Outcome) {
-        self.owed.unsure.retain(|k| k != key);
+        let known = self.owed.unsure.iter().any(|k| k == key);
         match outcome {
-            Outcome::Later(later) if later.unsure => self.owed.unsure.push(key.to_owned()),
+            Outcome::Later(later) if later.unsure && !known => self.owed.unsure.push(key.to_owned()),
             Outcome::Later(_) => {}
-            Outcome::Done(_) | Outcome::Nothing | Outcome::Failed(_) => self.owed.done.push(key.to_owned()),
+            Outcome::Done(_) | Outcome::Nothing | Outcome::Failed(_) => {
+                self.owed.unsure.retain(|k| k != key);
+                self.owed.done.push(key.to_owned());
+            }
         }
     }
 
@@ -247,10 +256,10 @@ impl Telling<'_> {
             return;
         };
         note_card(entry, notify, made.as_ref(), now);
-        if let (Kind::Storm, Some(made)) = (notify.kind, made)
-            && let Some(tally) = notify.storm.as_ref().and_then(|key| self.tallies.get_mut(key))
-        {
-            tally.card = Some(made.id.clone());
+        let tally = notify.storm.as_ref().filter(|_| notify.kind == Kind::Storm).and_then(|s| self.tallies.get_mut(s));
+        if let Some(tally) = tally {
+            tally.edited = Some(now);
+            tally.card = made.as_ref().map(|m| m.id.clone()).or(tally.card.take());
         }
     }
 

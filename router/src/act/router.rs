@@ -20,7 +20,7 @@ use crate::{
     },
     values::{
         action::{Action, Disposition, NotifyMode, Outcome},
-        entry::{Claimed, Entry, OWED_MAX, Owed, push_bounded},
+        entry::{Claimed, Entry, OWED_MAX, Owed, Tally, push_bounded},
         finding::Finding,
         verdict::{Claim, Novelty, Verdict},
     },
@@ -293,7 +293,8 @@ impl<L: Ledger, M: Messenger, R: Remediator, P: Publisher> Router<'_, L, M, R, P
 
     /// Writes which message is the card of a storm; what others counted meanwhile is kept.
     async fn name_storms(&self, counted: &Tallies, tallies: &Tallies) -> Result<(), Trouble> {
-        for ours in tallies.values().filter(|t| counted.get(&t.key).is_none_or(|c| c.card != t.card)) {
+        let changed = |t: &&Tally| counted.get(&t.key).is_none_or(|c| (&c.card, c.edited) != (&t.card, t.edited));
+        for ours in tallies.values().filter(changed) {
             let mut tally = ours.clone();
             for _ in 0..CONFLICTS_MAX {
                 if self.ledger.put_tally(&tally).await? == Put::Written {
@@ -301,6 +302,7 @@ impl<L: Ledger, M: Messenger, R: Remediator, P: Publisher> Router<'_, L, M, R, P
                 }
                 tally = self.ledger.tally(&ours.key).await?;
                 tally.card = tally.card.or_else(|| ours.card.clone());
+                tally.edited = tally.edited.max(ours.edited);
             }
         }
         Ok(())

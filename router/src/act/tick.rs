@@ -6,10 +6,10 @@ use super::{
     router::{CONFLICTS_MAX, Router},
 };
 use crate::{
-    decide::show,
+    decide::{plan::storm_key, show},
     values::{
         action::{Notify, NotifyMode, Outcome},
-        entry::{Entry, Tally},
+        entry::{Card, Entry, Tally},
         text::digest,
         verdict::Novelty,
     },
@@ -58,23 +58,34 @@ impl<L: Ledger, M: Messenger, R: Remediator, P: Publisher> Router<'_, L, M, R, P
     /// Shows what is known now on a problem's cards. False where edits have to wait.
     async fn edit(&self, mut entry: Entry, now: Timestamp, ticked: &mut Ticked) -> Result<bool, Trouble> {
         let mut go_on = true;
-        entry.edit_due = None;
-        for card in entry.cards.clone().into_iter().filter(|c| !c.storm) {
+        let due = entry.edit_due.take();
+        for card in entry.cards.clone() {
+            let storm = match card.storm {
+                false => None,
+                true => match self.storm_to_edit(&entry, &card, due).await? {
+                    None => continue,
+                    found => found,
+                },
+            };
             let notify = Notify {
                 destination: card.destination,
                 mode: NotifyMode::Update,
-                kind: Kind::Card,
-                storm: None,
+                kind: if card.storm { Kind::Storm } else { Kind::Card },
+                storm: storm.as_ref().map(|s| s.key.clone()),
                 target: Some(card.message),
                 mentions: card.mentions,
             };
-            let view = show::view(&self.policy.config, &entry, &notify, Novelty::Duplicate, None, None);
+            let view = show::view(&self.policy.config, &entry, &notify, Novelty::Duplicate, None, storm.as_ref());
             let message = self.formatter.slack(&view).unwrap_or_else(|_| Message::plain(&view));
             let key = digest(["edit", &entry.fingerprint, &now.to_string()]);
             match self.messenger.send(&notify, &message, Delivery { key: &key, unsure: false }).await {
                 Outcome::Done(made) => {
                     note_card(&mut entry, &notify, made.as_ref(), now);
                     ticked.edits += 1;
+                    if let Some(storm) = storm {
+                        // Where somebody counts at this moment, the next edit shows it.
+                        self.ledger.put_tally(&Tally { edited: Some(now), ..storm }).await?;
+                    }
                 }
                 Outcome::Later(later) => {
                     entry.edit_due = Some(now + later.after);
@@ -88,6 +99,14 @@ impl<L: Ledger, M: Messenger, R: Remediator, P: Publisher> Router<'_, L, M, R, P
         // Where somebody else wrote meanwhile, it is due again and looked at again.
         self.ledger.put_entry(&entry).await?;
         Ok(go_on)
+    }
+
+    /// The storm whose card this is, if that does not show yet what was due to be shown.
+    async fn storm_to_edit(&self, entry: &Entry, card: &Card, due: Option<Timestamp>) -> Result<Option<Tally>, Trouble> {
+        let playbook = entry.shown.as_ref().map_or("", |s| s.playbook.as_str());
+        let tally = self.ledger.tally(&storm_key(playbook, &entry.account, &card.destination)).await?;
+        let ours = tally.card.as_ref() == Some(&card.message);
+        Ok(Some(tally).filter(|t| ours && t.edited < due))
     }
 
     /// Sends one channel's digest; each entry then no longer waits for it.

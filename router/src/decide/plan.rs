@@ -8,7 +8,7 @@ use super::{
     rails,
 };
 use crate::values::{
-    action::{Action, Notify, NotifyMode, Publish, Remediate},
+    action::{Action, Notify, NotifyMode, Publish, Remediate, notify_key},
     entry::{Card, Entry, Offer, State, Tally, Waiting},
     finding::Finding,
     severity::Severity,
@@ -75,8 +75,13 @@ impl Facts<'_> {
     }
 
     fn storm_key(&self, destination: &str) -> String {
-        format!("storm/{}/{}/{destination}", self.playbook.name, self.finding.account)
+        storm_key(&self.playbook.name, &self.finding.account, destination)
     }
+}
+
+/// The tally of a storm.
+pub fn storm_key(playbook: &str, account: &str, destination: &str) -> String {
+    format!("storm/{playbook}/{account}/{destination}")
 }
 
 /// `new` and `reopened` open an episode: a card of its own, and remediation.
@@ -139,6 +144,11 @@ fn wait(entry: &mut Entry, waiting: Waiting, actions: &mut Vec<Action>) {
 
 /// A card that does not show this occurrence yet is edited when that is due again; one that is edited now is not.
 pub fn mark_for_edit(facts: &Facts<'_>, entry: &mut Entry, actions: &[Action]) {
+    let lines = actions.iter().any(|a| matches!(a, Action::Notify(n) if n.kind == Kind::StormLine));
+    let storms = actions.iter().any(|a| matches!(a, Action::Notify(n) if n.kind == Kind::Storm));
+    if lines && !storms {
+        entry.edit_due = Some(facts.now + EDIT_EVERY);
+    }
     let edits = |a: &Action| matches!(a, Action::Notify(n) if n.mode == NotifyMode::Update && n.kind == Kind::Card);
     if actions.iter().any(edits) {
         entry.edit_due = None;
@@ -183,6 +193,10 @@ fn notify(facts: &Facts<'_>, entry: &Entry, tallies: &mut Tallies, to: &Destinat
     match facts.novelty {
         // Tried again after a failure, and a later occurrence has posted the card meanwhile.
         Novelty::New | Novelty::Reopened if own.is_some() => {}
+        // It may be in the channel already: a storm that began meanwhile must not tell it again as a line.
+        Novelty::New | Novelty::Reopened if may_be_posted(facts, entry, destination) => {
+            owe(NotifyMode::Post, Kind::Card, None);
+        }
         Novelty::New | Novelty::Reopened => {
             let key = facts.storm_key(destination);
             let tally = tallies.entry(key.clone()).or_insert_with(|| Tally::new(key));
@@ -204,7 +218,11 @@ fn notify(facts: &Facts<'_>, entry: &Entry, tallies: &mut Tallies, to: &Destinat
                         storm: true,
                         mentions: Vec::new(),
                     };
-                    owe(NotifyMode::Update, Kind::Storm, Some(&thread));
+                    // Its count is edited at most so often; what comes in between is shown when that is due.
+                    let due = tally.edited.is_none_or(|at| facts.now.duration_since(at) >= EDIT_EVERY);
+                    if due {
+                        owe(NotifyMode::Update, Kind::Storm, Some(&thread));
+                    }
                     owe(NotifyMode::Thread, Kind::StormLine, Some(&thread));
                 }
             }
@@ -237,6 +255,12 @@ fn notify(facts: &Facts<'_>, entry: &Entry, tallies: &mut Tallies, to: &Destinat
     }
 }
 
+/// Whether a card's post was tried, and nobody knows what became of it.
+fn may_be_posted(facts: &Facts<'_>, entry: &Entry, destination: &str) -> bool {
+    let key = notify_key(destination, NotifyMode::Post, Kind::Card);
+    entry.owed.iter().any(|o| o.is_of(facts.finding) && o.unsure.contains(&key))
+}
+
 enum Storm {
     /// A card of its own.
     Card,
@@ -254,7 +278,7 @@ fn storm(tally: &mut Tally, facts: &Facts<'_>, entry: &Entry) -> Storm {
     }
     tally.items.retain(|(at, _)| now.duration_since(*at) < limits.window);
     if tally.items.is_empty() {
-        tally.card = None;
+        (tally.card, tally.edited) = (None, None);
     }
     // One finding counts once, and once more each time it comes back: a flapping one is a storm of its own.
     let name = format!("{}/{}", claim.fingerprint, entry.episode);

@@ -22,12 +22,17 @@ impl Action {
     /// Names the action within its plan, so that a retry performs only what is still owed.
     pub fn key(&self) -> String {
         match self {
-            Self::Notify(n) => format!("notify {} {} {:?}", n.destination, n.mode.as_str(), n.kind),
+            Self::Notify(n) => notify_key(&n.destination, n.mode, n.kind),
             Self::Digest(w) => format!("digest {}", w.destination),
             Self::Remediate(r) => format!("remediate {} {}", r.runbook, r.client_token),
             Self::Publish(p) => format!("publish {}", p.detail_type),
         }
     }
+}
+
+/// Names a message within a plan.
+pub fn notify_key(destination: &str, mode: NotifyMode, kind: Kind) -> String {
+    format!("notify {destination} {} {kind:?}", mode.as_str())
 }
 
 impl Action {

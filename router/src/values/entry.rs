@@ -290,16 +290,23 @@ pub struct Tally {
     pub items: Vec<(Timestamp, String)>,
     /// The storm's card.
     pub card: Option<String>,
+    /// When the storm's card was last posted or edited.
+    pub edited: Option<Timestamp>,
+    /// When the first of a row was counted; a new row begins when all are forgotten.
+    pub since: Option<Timestamp>,
 }
 
 impl Tally {
     /// An empty one.
     pub fn new(key: impl Into<String>) -> Self {
-        Self { key: key.into(), version: 0, items: Vec::new(), card: None }
+        Self { key: key.into(), version: 0, items: Vec::new(), card: None, edited: None, since: None }
     }
 
     /// Adds one, forgetting the oldest beyond the limit.
     pub fn add(&mut self, at: Timestamp, name: &str) {
+        if self.items.is_empty() {
+            self.since = Some(at);
+        }
         push_bounded(&mut self.items, (at, name.to_owned()), TALLY_MAX);
     }
 }

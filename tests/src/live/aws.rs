@@ -1,7 +1,5 @@
 //! AWS, played by `MiniStack` on loopback. Every `Aws` is an account of its own, so tests do not meet.
 use super::process::target;
-use findings_router::ends::ledger::DynamoDb;
-use jiff::SignedDuration;
 use aws_config::{BehaviorVersion, Region, SdkConfig, timeout::TimeoutConfig};
 use aws_sdk_dynamodb::{
     operation::create_table::builders::CreateTableFluentBuilder,
@@ -11,6 +9,8 @@ use aws_sdk_sqs::{
     config::Credentials,
     types::{QueueAttributeName, SendMessageBatchRequestEntry},
 };
+use findings_router::ends::ledger::DynamoDb;
+use jiff::SignedDuration;
 use std::{
     io::{BufRead, BufReader},
     process::{Child, Command, Stdio},

@@ -1,13 +1,13 @@
 //! The world as the tests play it: Slack, AWS, the Lambda runtime API, and the programs that meet them. All on loopback.
 #![allow(dead_code, reason = "the parts are tools; each test takes those that it needs")]
+pub(crate) mod aws;
 mod consumers;
 mod crashes;
-mod ledgers;
-mod parity;
-pub(crate) mod aws;
 pub(crate) mod daemon;
 pub(crate) mod http;
 pub(crate) mod lambda;
+mod ledgers;
+mod parity;
 pub(crate) mod problems;
 pub(crate) mod process;
 pub(crate) mod slack;

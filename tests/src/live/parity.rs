@@ -30,7 +30,8 @@ type Told = (String, &'static str, String, Value);
 
 /// What `replay` would send, in order.
 fn replayed(home: &Home, bodies: &[String]) -> Vec<Told> {
-    let lines: Vec<String> = bodies.iter().map(|b| serde_json::from_str::<Value>(b).expect("JSON").to_string()).collect();
+    let lines: Vec<String> =
+        bodies.iter().map(|b| serde_json::from_str::<Value>(b).expect("JSON").to_string()).collect();
     let output = run_in(home.path(), &["replay", "--format", "json", "-"], lines.join("\n").as_bytes()).ended(0);
     let mut told = Vec::new();
     for line in output.stdout.lines() {

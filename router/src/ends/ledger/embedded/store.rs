@@ -234,7 +234,9 @@ fn refusal(path: &Path, error: &Error) -> String {
                 )
             }
             io::ErrorKind::IsADirectory => {
-                format!("{path_shown} is a folder: [ledger] file = … must name the file in it, such as findings-router.ledger")
+                format!(
+                    "{path_shown} is a folder: [ledger] file = … must name the file in it, such as findings-router.ledger"
+                )
             }
             io::ErrorKind::InvalidData => not_a_ledger(path),
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
