@@ -15,3 +15,4 @@ mod rails;
 mod recipe;
 mod routes;
 mod transcripts;
+mod when_and_whom;

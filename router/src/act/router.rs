@@ -32,6 +32,8 @@ use jiff::{SignedDuration, Timestamp};
 pub(super) const CONFLICTS_MAX: usize = 40;
 /// How long to leave a message that could not be recorded.
 const RETRY_AFTER: SignedDuration = SignedDuration::from_secs(10);
+/// A request that was sent before a crash arrives within this, or never.
+const UNDER_WAY: SignedDuration = SignedDuration::from_secs(10);
 
 /// The policy and the ends.
 pub struct Router<'p, L, M, R, P> {
@@ -274,8 +276,12 @@ impl<L: Ledger, M: Messenger, R: Remediator, P: Publisher> Router<'_, L, M, R, P
     fn being_told(&self, entry: &Entry, finding: &Finding, novelty: Novelty, now: Timestamp) -> Option<SignedDuration> {
         let counted = matches!(novelty, Novelty::Duplicate | Novelty::BelowThreshold);
         let owed = entry.owed.iter().filter(|o| !counted || o.is_of(finding));
-        let alive = |c: &Claimed| self.alone_since.is_none_or(|started| c.since >= started);
-        let until = owed.filter_map(|o| o.claimed).filter(alive).map(|c| c.until).max()?;
+        let end = |c: Claimed| match self.alone_since {
+            // Whoever had it is dead; what it sent last may still be under way.
+            Some(started) if c.since < started => c.until.min(started + UNDER_WAY),
+            _ => c.until,
+        };
+        let until = owed.filter_map(|o| o.claimed).map(end).max()?;
         Some(until.duration_since(now).min(RETRY_AFTER)).filter(|wait| wait.is_positive())
     }
 

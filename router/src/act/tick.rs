@@ -1,5 +1,8 @@
 //! What no event asks for: digests, and edits of cards that were put off. Whoever is live calls it now and then; several
 //! may, as each piece of work is claimed in the ledger first.
+#[cfg(test)]
+mod tests;
+
 use super::{
     perform::note_card,
     ports::{Delivery, Ledger, Messenger, Publisher, Put, Remediator, Trouble},
@@ -102,7 +105,12 @@ impl<L: Ledger, M: Messenger, R: Remediator, P: Publisher> Router<'_, L, M, R, P
     }
 
     /// The storm whose card this is, if that does not show yet what was due to be shown.
-    async fn storm_to_edit(&self, entry: &Entry, card: &Card, due: Option<Timestamp>) -> Result<Option<Tally>, Trouble> {
+    async fn storm_to_edit(
+        &self,
+        entry: &Entry,
+        card: &Card,
+        due: Option<Timestamp>,
+    ) -> Result<Option<Tally>, Trouble> {
         let playbook = entry.shown.as_ref().map_or("", |s| s.playbook.as_str());
         let tally = self.ledger.tally(&storm_key(playbook, &entry.account, &card.destination)).await?;
         let ours = tally.card.as_ref() == Some(&card.message);

@@ -4,6 +4,7 @@ pub(crate) mod aws;
 mod consumers;
 mod crashes;
 pub(crate) mod daemon;
+mod daemon_http;
 pub(crate) mod http;
 pub(crate) mod lambda;
 mod ledgers;
