@@ -38,12 +38,11 @@ pub struct Args {
 }
 
 /// Runs the command.
+#[cfg_attr(not(feature = "live"), expect(unused_mut, reason = "only a look at the world changes what was loaded"))]
 pub fn run(args: &Args, config: Option<&Path>) -> u8 {
     #[cfg(feature = "live")]
     let mut remarks = Vec::new();
-    #[cfg_attr(not(feature = "live"), expect(unused_mut, reason = "only the world adds to it"))]
     let (problems, warnings, notes, mut summary) = match setup::load(config, None) {
-        #[cfg_attr(not(feature = "live"), expect(unused_mut, reason = "the environment is read for what is live only"))]
         Ok(mut setup) => {
             #[cfg(feature = "live")]
             if args.aws {

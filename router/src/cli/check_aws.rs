@@ -116,7 +116,7 @@ async fn of_queue(client: &aws_sdk_sqs::Client, url: &str, remarks: &mut Remarks
         Err(why) => return remarks.add("error", why, ""),
     };
     let queue::Queue { arn, waiting, in_flight, encryption, .. } = found;
-    remarks.ok(format!("the queue {arn} is there: {waiting} messages waiting, {in_flight} in flight, {encryption}"));
+    remarks.ok(format!("the queue {arn} is there: {waiting} waiting, {in_flight} in flight, {encryption}"));
     let Some(dead) = found.dead_letters else {
         return remarks.add(
             "warning",
@@ -138,7 +138,7 @@ async fn of_queue(client: &aws_sdk_sqs::Client, url: &str, remarks: &mut Remarks
         Ok(0) => remarks.ok(format!("the dead-letter queue {} is empty", dead.arn)),
         Ok(depth) => remarks.add(
             "warning",
-            format!("the dead-letter queue {} holds {depth} messages: findings that nobody was told of", dead.arn),
+            format!("the dead-letter queue {} is not empty ({depth}): findings that nobody was told of", dead.arn),
             "the router's log says why (ERROR); mend that, then `aws sqs start-message-move-task` brings them back",
         ),
         Err(why) => remarks.add("warning", format!("the dead-letter queue cannot be looked at: {why}"), ""),

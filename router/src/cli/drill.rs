@@ -18,7 +18,7 @@ use crate::{
     values::{
         entry::{Card, Entry, History},
         time::parse_duration,
-        verdict::{Novelty, Verdict},
+        verdict::Verdict,
     },
 };
 use aws_sdk_eventbridge::{error::DisplayErrorContext, types::PutEventsRequestEntry};
@@ -44,7 +44,7 @@ const NO_ACCOUNT: &str = "000000000000";
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "The event has the source `findings-router` and is labelled as a drill on its card; nothing is ever remediated for it. \
-All drills of an account are one problem: the first makes a card, those that follow edit it (at most once a minute).
+Every drill is a problem of its own, so it makes a card (after some within minutes, a line in a storm's thread).
 
 Examples:
   findings-router drill                      through the queue of the configuration
@@ -150,7 +150,7 @@ pub fn run(args: &Args, config: Option<&Path>, locale: Option<Locale>) -> u8 {
 impl Drill {
     /// Sends it. The error says what to do.
     async fn send(setup: &Setup, aws: Aws, way: Way, queue: Option<String>) -> Result<Self, String> {
-        let (id, mut event, sent) = (random_id(), random_id(), clock());
+        let (id, mut event, made) = (random_id(), random_id(), clock());
         let (account, region) = place(&way, queue.as_deref(), &aws).await?;
         let detail = serde_json::json!({
             "id": id,
@@ -159,11 +159,11 @@ impl Drill {
         });
         let body = serde_json::json!({
             "version": "0", "id": event, "detail-type": DETAIL_TYPE, "source": SOURCE, "account": account, "region": region,
-            "time": Timestamp::from_second(sent.as_second()).unwrap_or(sent), "resources": [], "detail": detail,
+            "time": Timestamp::from_second(made.as_second()).unwrap_or(made), "resources": [], "detail": detail,
         })
         .to_string();
-        let fingerprint = fingerprint(setup, &body, sent)?;
-        let started = Instant::now();
+        let fingerprint = fingerprint(setup, &body, made)?;
+        let (started, sent) = (Instant::now(), clock());
         match &way {
             Way::Queue(url) => {
                 let client = aws_sdk_sqs::Client::new(&aws.quick().await);
@@ -210,13 +210,10 @@ impl Drill {
     /// Whether all is done that is going to be.
     fn fate(&self, entry: &Entry, line: &History) -> Fate {
         let sent = line.done.iter().any(|d| d.starts_with("notify") && d.ends_with(": done"));
-        let duplicate = line.novelty == Novelty::Duplicate;
         if entry.owed.iter().any(|o| o.id == self.id) {
             Fate::Open
-        } else if sent || (duplicate && entry.edited_at.is_some_and(|at| at >= line.at)) {
+        } else if sent {
             Fate::Told
-        } else if duplicate && entry.edit_due.is_some() {
-            Fate::Open
         } else {
             Fate::Untold
         }

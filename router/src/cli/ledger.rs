@@ -7,7 +7,7 @@ use crate::{
     },
     decide::config::{Live, Store as Named},
     ends::{
-        connect::{self, Aws},
+        connect::Aws,
         ledger::{DynamoDb, Embedded, Store},
     },
     values::entry::{Entry, Tally},
@@ -54,11 +54,11 @@ pub async fn dynamodb(live: &Live, table: String, aws: &Aws) -> DynamoDb {
     DynamoDb::new(aws_sdk_dynamodb::Client::new(&aws.quick().await), table, live.retention)
 }
 
-/// Opens the ledger to read it, beside whoever writes it.
+/// Opens the ledger to read it, beside whoever writes it. (`connect` would note in a new table which router wrote it.)
 pub async fn open_to_read(live: &Live, aws: &Aws) -> Result<Store, String> {
     match live.store() {
         Named::File(path) => Embedded::open_to_read(Path::new(&path)).map(Store::Embedded),
-        table @ Named::Table(_) => connect::store(&table, live.retention, aws).await,
+        Named::Table(table) => Ok(Store::DynamoDb(dynamodb(live, table, aws).await)),
     }
 }
 

@@ -2,10 +2,7 @@
 use super::{Drill, Way};
 use crate::{
     cli::queue::{self, Queue},
-    values::{
-        entry::{Entry, History, Waiting},
-        verdict::Novelty,
-    },
+    values::entry::{Entry, History, Waiting},
 };
 
 /// What of a plan was not done, though somebody was told.
@@ -48,7 +45,7 @@ fn in_queue(queue: &Queue, by_bus: bool) -> String {
     let Queue { waiting, in_flight, delayed, dead_letters, .. } = queue;
     let dead = dead_letters.as_ref().and_then(|d| Some((&d.arn, d.depth.as_ref().ok().filter(|n| **n > 0)?)));
     if *waiting > 0 {
-        return format!("still in the queue, where {waiting} messages wait: is `serve`, or the function, running?");
+        return format!("still in the queue, with {waiting} that wait: is `serve`, or the function, running?");
     }
     if *in_flight + *delayed > 0 {
         return format!(
@@ -82,16 +79,10 @@ pub(super) fn recorded(entry: &Entry, line: &History) -> String {
             "recorded, and named in the digest of {destination} at {until}: your routes or quiet hours say so"
         );
     }
-    match (line.novelty, entry.edit_due) {
-        (Novelty::Duplicate, Some(at)) => format!(
-            "recorded; the drill before it has a card already, which is edited at {at}: wait longer (--timeout 90s) to see that too"
-        ),
-        (Novelty::Duplicate | Novelty::Stale, _) => {
-            "recorded with the drill before it, which is not on a card of its own that could be edited".to_owned()
-        }
-        _ if line.done.is_empty() => "recorded, and nobody is to be told: your routes drop drills (to = [])".to_owned(),
-        _ => format!("recorded, and this is what was done: {}", line.done.join("; ")),
+    if line.done.is_empty() {
+        return "recorded, and nobody is to be told: your routes drop drills (to = [])".to_owned();
     }
+    format!("recorded as {}, and this is what was done: {}", line.novelty, line.done.join("; "))
 }
 
 #[cfg(test)]

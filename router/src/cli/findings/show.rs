@@ -89,7 +89,7 @@ fn said(r: &Report) -> String {
         (Status::Active, false) => "active, and can never say that it is over",
     };
     let link = r.link.as_deref().unwrap_or_default();
-    format!("{} says {status}, {} times, last at {} {} {link}", r.reporter, r.count, time(r.revision), r.id)
+    format!("{} says {status}, seen {}×, last at {} {} {link}", r.reporter, r.count, time(r.revision), r.id)
 }
 
 fn offer(o: &Offer) -> String {
@@ -109,7 +109,7 @@ fn owed(o: &Owed) -> String {
 }
 
 fn decided(line: &History) -> String {
-    let times = if line.times > 1 { format!(", {} times", line.times) } else { String::new() };
+    let times = if line.times > 1 { format!(", {}×", line.times) } else { String::new() };
     format!("{} {} ({}) by {}{times}, event {}", time(line.at), line.novelty, line.severity, line.reporter, line.event)
 }
 
