@@ -31,7 +31,11 @@ fn a_drill_is_told_and_timed() {
     let env = [("FINDINGS_ROUTER_QUEUE_URL", queue.url.as_str())];
     let daemon = consuming(&world, &env);
     let report = world.run(&["drill", "--format", "json"], &env).ended(0).json().remove(0);
-    assert_eq!((&report["way"], &report["told"].to_string()[..]), (&Json::Text("queue".to_owned()), "true"), "{report:?}");
+    assert_eq!(
+        (&report["way"], &report["told"].to_string()[..]),
+        (&Json::Text("queue".to_owned()), "true"),
+        "{report:?}"
+    );
     let times = &report["milliseconds"];
     assert_eq!(number(&times["total"]), number(&times["decided"]) + number(&times["told"]), "{times:?}");
     assert!((1..60_000).contains(&number(&times["total"])), "{times:?}");

@@ -103,3 +103,11 @@ fn a_table_is_asked_too() {
     assert_eq!(listed[0]["playbook"], "drill");
     daemon.kill9();
 }
+
+#[test]
+fn every_shell_completes() {
+    for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
+        let script = crate::harness::run(&["completions", shell]).ended(0).stdout;
+        assert!(script.contains("drill") && script.contains("--timeout"), "{shell}");
+    }
+}

@@ -141,8 +141,10 @@ pub fn main() -> ExitCode {
         #[cfg(feature = "live")]
         Command::Ledger(command) => ledger::run(&command, cli.config.as_deref()),
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "findings-router", &mut io::stdout());
-            DONE
+            // It panics where its reader has seen enough.
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "findings-router", &mut script);
+            ended("completions", io::Write::write_all(&mut io::stdout(), &script).map(|()| DONE))
         }
         #[cfg(feature = "live")]
         Command::Explain(args) if args.ledger => match serve::load(cli.config.as_deref(), cli.locale.map(Into::into)) {
