@@ -1,8 +1,11 @@
 //! Tests from outside: what a user of the built binary can rely on. Each file is one promise of the command line.
 #![cfg(test)]
 #![allow(clippy::disallowed_methods, reason = "tests make files and look at them")]
+mod check_aws;
 mod contract;
+mod drill;
 mod exit_codes;
+mod findings;
 mod harness;
 mod json;
 mod layout;
@@ -13,6 +16,7 @@ mod own_policy;
 mod patterns;
 mod rails;
 mod recipe;
+mod refusals;
 mod routes;
 mod transcripts;
 mod when_and_whom;

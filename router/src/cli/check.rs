@@ -5,19 +5,49 @@ use std::{
     io::{self, Write},
     path::Path,
 };
+#[cfg(feature = "live")]
+use {
+    super::{
+        check_aws::{self, Remark},
+        serve,
+        setup::Setup,
+    },
+    crate::ends::connect,
+    findings_formatters::escape::clean,
+};
 
 /// Options of `check`.
 #[derive(Debug, clap::Args)]
+#[cfg_attr(
+    feature = "live",
+    command(
+        after_help = "With --aws it also proves, before the first event does, that credentials work, that the queue is there \
+and does not bury findings, that the ledger can be used, that every secret resolves, that Slack takes the token and knows every channel that \
+routes name, and that the bus is there. Nothing is sent, posted or made. Run it where the router runs, with the router's role; it also needs \
+sqs:GetQueueAttributes and GetQueueUrl, dynamodb:DescribeTable and DescribeTimeToLive, and events:DescribeEventBus."
+    )
+)]
 pub struct Args {
+    /// Prove what the first event needs too: queue, ledger, secrets, Slack, bus.
+    #[cfg(feature = "live")]
+    #[arg(long)]
+    aws: bool,
     /// How to print.
     #[arg(long, value_enum, default_value = "text")]
     format: Format,
 }
 
 /// Runs the command.
+#[cfg_attr(not(feature = "live"), expect(unused_mut, reason = "only a look at the world changes what was loaded"))]
 pub fn run(args: &Args, config: Option<&Path>) -> u8 {
-    let (problems, warnings, notes, summary) = match setup::load(config, None) {
-        Ok(setup) => {
+    #[cfg(feature = "live")]
+    let mut remarks = Vec::new();
+    let (problems, warnings, notes, mut summary) = match setup::load(config, None) {
+        Ok(mut setup) => {
+            #[cfg(feature = "live")]
+            if args.aws {
+                remarks = in_the_world(&mut setup);
+            }
             let policy = &setup.policy;
             let runbooks: usize = policy.playbooks.iter().map(|p| p.remediate.len()).sum();
             let (sources, playbooks) = (policy.sources.len(), policy.playbooks.len());
@@ -33,13 +63,41 @@ pub fn run(args: &Args, config: Option<&Path>) -> u8 {
         }
     };
     let mut out = anstream::stdout().lock();
-    let code = if problems.is_empty() { DONE } else { WRONG };
-    ended(
-        "check",
-        print(args.format, &problems, &warnings, &notes, &mut out)
-            .and_then(|()| end(args.format, &summary, &mut out))
-            .map(|()| code),
-    )
+    let mut printed = print(args.format, &problems, &warnings, &notes, &mut out);
+    let mut wrong = problems.len();
+    #[cfg(feature = "live")]
+    {
+        let found = remarks.iter().filter(|r| r.level == "error").count();
+        if found > 0 {
+            summary = setup::count(found);
+        }
+        wrong += found;
+        printed = printed.and_then(|()| remarks.iter().try_for_each(|r| remark(args.format, r, &mut out)));
+    }
+    let printed = printed.and_then(|()| end(args.format, &summary, &mut out));
+    ended("check", printed.map(|()| if wrong == 0 { DONE } else { WRONG }))
+}
+
+/// What is wrong, or right, with what the configuration and the environment name.
+#[cfg(feature = "live")]
+fn in_the_world(setup: &mut Setup) -> Vec<Remark> {
+    let wrong = setup.policy.config.live.fill(&connect::env);
+    let mut remarks: Vec<Remark> =
+        wrong.into_iter().map(|what| Remark { level: "error", what, help: String::new() }).collect();
+    serve::block_on(async {
+        remarks.extend(check_aws::look(setup).await);
+        DONE
+    });
+    remarks
+}
+
+#[cfg(feature = "live")]
+fn remark(format: Format, Remark { level, what, help }: &Remark, out: &mut dyn Write) -> io::Result<()> {
+    match (format, help.as_str()) {
+        (Format::Text, "") => writeln!(out, "{level}: {}", clean(what)),
+        (Format::Text, help) => writeln!(out, "{level}: {}\n  help: {help}", clean(what)),
+        (Format::Json, help) => writeln!(out, "{}", serde_json::json!({ "level": level, "what": what, "help": help })),
+    }
 }
 
 fn print(

@@ -2,7 +2,7 @@
 use super::{
     DONE, Format, WRONG, ended,
     input::{self, Limits, Seen},
-    player::Player,
+    player::{Each, Player},
     setup::Setup,
 };
 use crate::{
@@ -25,6 +25,17 @@ use std::{
     io::{self, Write},
     ops::ControlFlow,
 };
+#[cfg(feature = "live")]
+use {
+    super::{
+        ledger::{self, Overlay},
+        serve,
+    },
+    crate::{
+        act::{intake, router::Router},
+        ends::{connect::Aws, intake::clock},
+    },
+};
 
 const BOLD: Style = Style::new().bold();
 
@@ -40,6 +51,10 @@ pub struct Args {
     /// The event has not happened: decide as if it came now.
     #[arg(long)]
     would: bool,
+    /// Decide as if it came now, with what the live ledger knows; nothing is written or sent.
+    #[cfg(feature = "live")]
+    #[arg(long, conflicts_with_all = ["after", "would"])]
+    pub(super) ledger: bool,
     /// What to print.
     #[arg(long, value_enum, default_value = "text")]
     format: Format,
@@ -102,9 +117,20 @@ fn try_run(args: &Args, setup: &Setup) -> io::Result<u8> {
         anstream::eprintln!("left out of the past: {}", clean(line));
     }
     player.fix(args.would.then(Timestamp::now));
+    let code = each_event(args, setup, &mut stdin, &mut |text, explain| player.play(text, explain))?;
+    Ok(if unread.is_empty() { code } else { WRONG })
+}
+
+/// Explains every event of the input, taking each through `play`.
+fn each_event(
+    args: &Args,
+    setup: &Setup,
+    stdin: &mut dyn io::Read,
+    play: &mut dyn FnMut(&str, &mut Each<'_>),
+) -> io::Result<u8> {
     let mut out = anstream::stdout().lock();
-    let (mut code, mut failed) = (if unread.is_empty() { DONE } else { WRONG }, Ok(()));
-    let _ = input::read(std::slice::from_ref(&args.event), &mut stdin, &limits, &mut |seen| {
+    let (mut code, mut failed) = (DONE, Ok(()));
+    let _ = input::read(std::slice::from_ref(&args.event), stdin, &Limits::default(), &mut |seen| {
         let Seen::Event { path, index, body } = seen else { return ControlFlow::Continue(()) };
         let mut explain = |event: Option<&EventFacts>, result: Result<&Handled, &str>| {
             let mut steps = Steps::default();
@@ -125,13 +151,56 @@ fn try_run(args: &Args, setup: &Setup) -> io::Result<u8> {
             }
         };
         match body {
-            Ok(text) => player.play(&text, &mut explain),
+            Ok(text) => play(&text, &mut explain),
             Err(refusal) => explain(None, Err(&refusal.reason)),
         }
         if failed.is_err() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     });
     failed?;
     Ok(code)
+}
+
+/// Explains what would happen now, given what the live ledger knows; nothing is written or sent.
+#[cfg(feature = "live")]
+pub fn run_on_ledger(args: &Args, setup: &Setup) -> u8 {
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return ended("explain", Err(error)),
+    };
+    let live = &setup.policy.config.live;
+    let below = match runtime.block_on(ledger::open_to_read(live, &Aws::default())) {
+        Ok(below) => below,
+        Err(why) => return serve::refuse(&[why]),
+    };
+    let router = setup.memory_router();
+    let router = Router {
+        policy: router.policy,
+        formatter: router.formatter,
+        texts: router.texts,
+        ledger: Overlay::over(below),
+        messenger: router.messenger,
+        remediator: router.remediator,
+        publisher: router.publisher,
+        alone_since: None,
+    };
+    let mut play =
+        |text: &str, explain: &mut Each<'_>| runtime.block_on(intake::take(&router, text, &mut Now(explain)));
+    ended("explain", each_event(args, setup, &mut io::stdin().lock(), &mut play))
+}
+
+/// Everything happens now.
+#[cfg(feature = "live")]
+struct Now<'a, 'e>(&'a mut Each<'e>);
+
+#[cfg(feature = "live")]
+impl intake::Each for Now<'_, '_> {
+    fn now(&mut self, _: &EventFacts) -> Timestamp {
+        clock()
+    }
+
+    fn became(&mut self, event: Option<&EventFacts>, result: Result<&Handled, &str>) {
+        (self.0)(event, result);
+    }
 }
 
 fn explain(steps: &mut Steps, policy: &Policy, facts: &EventFacts, handled: &Handled) {

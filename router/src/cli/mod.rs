@@ -2,20 +2,30 @@
 //! rules: results on standard output, everything else on standard error, exit codes 0 done, 1 something was found wrong,
 //! 2 bad usage or configuration.
 pub mod check;
+#[cfg(feature = "live")]
+pub mod check_aws;
+#[cfg(feature = "live")]
+pub mod drill;
 pub mod explain;
+#[cfg(feature = "live")]
+pub mod findings;
 pub mod input;
 pub mod json;
 #[cfg(feature = "live")]
 pub mod lambda;
+#[cfg(feature = "live")]
+pub mod ledger;
 pub mod pattern;
 pub mod player;
+#[cfg(feature = "live")]
+pub mod queue;
 pub mod replay;
 #[cfg(feature = "live")]
 pub mod serve;
 pub mod setup;
 pub mod transcript;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 use findings_formatters::view::Locale;
 use std::{io, path::PathBuf, process::ExitCode};
 
@@ -95,9 +105,26 @@ enum Command {
     /// The daemon: SQS in, Slack out, HTTP for health, metrics and events.
     #[cfg(feature = "live")]
     Serve(serve::Args),
+    /// Send a marked, harmless event through the real path, and say how long it took until people were told.
+    #[cfg(feature = "live")]
+    Drill(drill::Args),
+    /// Look at the problems that the ledger holds.
+    #[cfg(feature = "live")]
+    #[command(subcommand)]
+    Findings(findings::Command),
+    /// Make the ledger's table.
+    #[cfg(feature = "live")]
+    #[command(subcommand)]
+    Ledger(ledger::Command),
     /// Work with EventBridge event patterns.
     #[command(subcommand)]
     Pattern(pattern::Command),
+    /// Print completions for a shell; for bash: source <(findings-router completions bash).
+    Completions {
+        /// The shell.
+        #[arg(value_enum)]
+        shell: clap_complete::Shell,
+    },
 }
 
 /// Runs the command line and says how it went.
@@ -107,6 +134,23 @@ pub fn main() -> ExitCode {
         Command::Pattern(command) => pattern::run(&command),
         #[cfg(feature = "live")]
         Command::Serve(args) => serve::run(&args, cli.config.as_deref(), cli.locale.map(Into::into)),
+        #[cfg(feature = "live")]
+        Command::Drill(args) => drill::run(&args, cli.config.as_deref(), cli.locale.map(Into::into)),
+        #[cfg(feature = "live")]
+        Command::Findings(command) => findings::run(&command, cli.config.as_deref()),
+        #[cfg(feature = "live")]
+        Command::Ledger(command) => ledger::run(&command, cli.config.as_deref()),
+        Command::Completions { shell } => {
+            // It panics where its reader has seen enough.
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "findings-router", &mut script);
+            ended("completions", io::Write::write_all(&mut io::stdout(), &script).map(|()| DONE))
+        }
+        #[cfg(feature = "live")]
+        Command::Explain(args) if args.ledger => match serve::load(cli.config.as_deref(), cli.locale.map(Into::into)) {
+            Some(setup) => explain::run_on_ledger(&args, setup),
+            None => USAGE,
+        },
         Command::Check(args) => check::run(&args, cli.config.as_deref()),
         Command::Replay(args) => {
             setup::with(cli.config.as_deref(), cli.locale.map(Into::into), |setup| replay::run(&args, setup))
