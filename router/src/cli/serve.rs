@@ -14,7 +14,11 @@ use crate::ends::{
 use findings_formatters::view::Locale;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use std::{io, net::SocketAddr, path::Path, sync::Arc, time::Duration};
-use tokio::{net::TcpListener, signal, time::MissedTickBehavior};
+use tokio::{
+    net::TcpListener,
+    signal::unix::{Signal, SignalKind, signal},
+    time::MissedTickBehavior,
+};
 use tokio_util::sync::CancellationToken;
 
 /// How long a message may wait for its turn in a channel before it is tried again later.
@@ -103,6 +107,12 @@ async fn serve(setup: &'static Setup) -> u8 {
         Ok(metrics) => metrics,
         Err(why) => return refuse(&[why]),
     };
+    // From here on a signal is heard: there is something to finish.
+    let hear = |kind| signal(kind).map_err(|e| format!("signals cannot be heard: {e}"));
+    let (mut terminated, mut interrupted) = match (hear(SignalKind::terminate()), hear(SignalKind::interrupt())) {
+        (Ok(terminated), Ok(interrupted)) => (terminated, interrupted),
+        (Err(why), _) | (_, Err(why)) => return refuse(&[why]),
+    };
     let live = &setup.policy.config.live;
     let listener = match live.listen {
         None => None,
@@ -142,7 +152,7 @@ async fn serve(setup: &'static Setup) -> u8 {
         }
     };
     let ticking = tokio::spawn(tick(intake.clone(), health.clone(), setup, stop.clone()));
-    let why = told_to_stop().await;
+    let why = told_to_stop(&mut terminated, &mut interrupted).await;
     tracing::info!("{why}: finishing what was begun");
     health.stop();
     stop.cancel();
@@ -177,16 +187,10 @@ async fn tick(intake: Arc<Intake>, health: Arc<Health>, setup: &Setup, stop: Can
     }
 }
 
-async fn told_to_stop() -> &'static str {
-    let terminated = async {
-        match signal::unix::signal(signal::unix::SignalKind::terminate()) {
-            Ok(mut signals) => signals.recv().await,
-            Err(_) => std::future::pending().await,
-        }
-    };
+async fn told_to_stop(terminated: &mut Signal, interrupted: &mut Signal) -> &'static str {
     tokio::select! {
-        _ = terminated => "SIGTERM",
-        _ = signal::ctrl_c() => "Ctrl-C",
+        _ = terminated.recv() => "SIGTERM",
+        _ = interrupted.recv() => "Ctrl-C",
     }
 }
 

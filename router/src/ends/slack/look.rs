@@ -133,7 +133,7 @@ impl Slack {
     ) -> Result<Option<Value>, Unread> {
         let name = name.trim_start_matches('#');
         let list = async |types| {
-            let asked = [("types", types), ("limit", "1000")];
+            let asked = [("types", types), ("limit", "999")];
             let pages = Pages { method: "conversations.list", asked: &asked, list: "channels", most: CHANNEL_PAGES };
             self.find(token, &pages, until, |c| c["name"] == name).await
         };
