@@ -88,7 +88,7 @@ fn view() -> impl Strategy<Value = View> {
             let (id, name, environment, owner, region, resource_kind, resource_id, resource_name, link) = place;
             let (first_seen, last_seen, count, more_resources, signals, also, previous, mentions) = rest;
             let (finding_type, fingerprint, playbook, storm) = last;
-            let line = LineView {
+            let row = LineView {
                 severity: severity.clone(),
                 title: title.clone(),
                 account: AccountView { id: id.clone(), name: name.clone(), ..AccountView::default() },
@@ -139,7 +139,7 @@ fn view() -> impl Strategy<Value = View> {
                 playbook,
                 mentions,
                 fixed: storm,
-                lines: vec![line; 25],
+                lines: vec![row; 25],
                 storm: storm.then_some(StormView { count, minutes: 10 }),
             }
         },

@@ -7,7 +7,7 @@
     reason = "a bench measures time and prints"
 )]
 
-use findings_formatters::{Formatter, Texts, view::Kind};
+use findings_formatters::{Formatter, Texts};
 use findings_router::{
     decide::{
         carrier::{self, Opened},
@@ -17,7 +17,7 @@ use findings_router::{
         policy::{Examined, Policy, PolicyFile, UserFiles},
         show,
     },
-    values::{entry::Entry, verdict::Verdict},
+    values::{action::Action, entry::Entry, verdict::Verdict},
 };
 use jiff::{SignedDuration, Timestamp};
 use std::{hint::black_box, time::Instant};
@@ -84,10 +84,11 @@ fn card(policy: &Policy, formatter: &Formatter, texts: &Texts, body: &str, now: 
     let timing = Timing { quiet: playbook.quiet, memory: playbook.memory, threshold: None };
     let (novelty, mut entry) = advance(None, &one.finding, claim, timing, now);
     let facts = Facts { config: &policy.config, playbook, finding: &one.finding, claim, novelty, tree: one.tree, now };
-    plan(&facts, &mut entry, &mut Tallies::new());
+    let actions = plan(&facts, &mut entry, &mut Tallies::new());
+    let Some(Action::Notify(notify)) = actions.into_iter().next() else { return 0 };
     let context = show::context(facts.config, &one.finding, claim, &serde_json::Value::Null);
     entry.shown = Some(show::shown(&facts, &|i| policy.playbooks[i].name.clone(), &context, texts).0);
-    let view = show::view(&policy.config, &entry, Kind::Card, novelty, None, None);
+    let view = show::view(&policy.config, &entry, &notify, novelty, None, None);
     formatter.slack(&view).unwrap().text.len()
 }
 

@@ -105,6 +105,7 @@ fn finding(n: u32, revision: u32) -> String {
 }
 
 #[test]
+#[expect(clippy::print_stderr, reason = "the figures of the README come from here")]
 fn nothing_is_lost_or_doubled_while_slack_is_down() {
     let policy = Policy::load(config(""), &UserFiles::default()).unwrap();
     let world = World::default();
@@ -163,7 +164,7 @@ fn nothing_is_lost_or_doubled_while_slack_is_down() {
     let entries = entries.unwrap().unwrap();
     assert_eq!(entries.len(), FINDINGS as usize);
     assert!(entries.iter().all(|e| e.state == State::Open && e.owed.is_empty()), "nothing is owed");
-    println!(
+    eprintln!(
         "{deliveries} deliveries, one {receives_max} times at most; {cards} cards, {storms} storm cards; over {:#}",
         clock.duration_since(at(0))
     );

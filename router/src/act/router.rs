@@ -282,7 +282,7 @@ impl<L: Ledger, M: Messenger, R: Remediator, P: Publisher> Router<'_, L, M, R, P
             _ => c.until,
         };
         let until = owed.filter_map(|o| o.claimed).map(end).max()?;
-        Some(until.duration_since(now).min(RETRY_AFTER)).filter(|wait| wait.is_positive())
+        Some(until.duration_since(now).min(RETRY_AFTER)).filter(SignedDuration::is_positive)
     }
 
     /// Counts what a plan is about to do; false where somebody else counted first. (Counting is by name: the same start or

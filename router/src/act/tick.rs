@@ -63,13 +63,10 @@ impl<L: Ledger, M: Messenger, R: Remediator, P: Publisher> Router<'_, L, M, R, P
         let mut go_on = true;
         let due = entry.edit_due.take();
         for card in entry.cards.clone() {
-            let storm = match card.storm {
-                false => None,
-                true => match self.storm_to_edit(&entry, &card, due).await? {
-                    None => continue,
-                    found => found,
-                },
-            };
+            let storm = if card.storm { self.storm_to_edit(&entry, &card, due).await? } else { None };
+            if card.storm && storm.is_none() {
+                continue;
+            }
             let notify = Notify {
                 destination: card.destination,
                 mode: NotifyMode::Update,

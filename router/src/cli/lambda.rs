@@ -19,7 +19,7 @@ pub fn main() -> ExitCode {
             Ok(connected) => connected,
             Err(wrong) => return serve::refuse(&wrong),
         };
-        match lambda::run(connected, metrics).await {
+        match Box::pin(lambda::run(connected, metrics)).await {
             Ok(()) => DONE,
             Err(error) => serve::refuse(&[error.to_string()]),
         }

@@ -26,7 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(15);
 /// How often it is looked what is due.
 const TICK_EVERY: Duration = Duration::from_secs(5);
 /// How often what is old is forgotten.
-const FORGET_EVERY: Duration = Duration::from_secs(3_600);
+const FORGET_EVERY: Duration = Duration::from_hours(1);
 /// Seconds, for histograms.
 const BUCKETS: [f64; 12] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0, 600.0];
 

@@ -33,7 +33,7 @@ impl Aws {
                 let timeouts = TimeoutConfig::builder()
                     .connect_timeout(Duration::from_secs(5))
                     .operation_attempt_timeout(Duration::from_secs(30))
-                    .operation_timeout(Duration::from_secs(60));
+                    .operation_timeout(Duration::from_mins(1));
                 aws_config::defaults(BehaviorVersion::latest())
                     .timeout_config(timeouts.build())
                     .retry_config(RetryConfig::standard().with_max_attempts(3))
@@ -154,7 +154,7 @@ pub async fn connect(setup: &'static Setup, patience: Duration) -> Result<Connec
         remediator: Proposer,
         publisher: bus,
         // The embedded ledger has one writer at a time.
-        alone_since: matches!(live.store(), config::Store::File(_)).then(|| clock()),
+        alone_since: matches!(live.store(), config::Store::File(_)).then(clock),
     };
     warn(setup);
     Ok(Connected { router, rehearsal, aws, signing_secret, http_token })

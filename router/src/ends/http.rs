@@ -78,9 +78,9 @@ async fn events(State(site): State<Arc<Site>>, headers: HeaderMap, body: Bytes) 
     let Ok(text) = std::str::from_utf8(&body) else {
         return (StatusCode::BAD_REQUEST, "the body is not UTF-8\n").into_response();
     };
-    let taken = site.intake.take(text).await;
-    let answer = serde_json::json!({ "disposition": taken.disposition.as_str(), "why": taken.why });
-    let (status, wait) = match taken.disposition {
+    let became = site.intake.take(text).await;
+    let answer = serde_json::json!({ "disposition": became.disposition.as_str(), "why": became.why });
+    let (status, wait) = match became.disposition {
         Disposition::Ack => (StatusCode::OK, None),
         Disposition::Reject => (StatusCode::UNPROCESSABLE_ENTITY, None),
         Disposition::Retry(after) => (StatusCode::SERVICE_UNAVAILABLE, Some(sqs::whole_seconds(after).to_string())),

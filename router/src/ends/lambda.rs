@@ -62,7 +62,8 @@ struct Record {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Request {
-    request_context: RequestContext,
+    #[serde(rename = "requestContext")]
+    context: RequestContext,
     #[serde(default)]
     headers: HashMap<String, String>,
     #[serde(default)]
@@ -92,11 +93,11 @@ pub async fn run(connected: Connected, metrics: &'static Collector) -> Result<()
         ticked: Mutex::default(),
         metrics,
     });
-    lambda_runtime::run(service_fn(|event: LambdaEvent<Box<RawValue>>| {
+    let invoke = service_fn(|event: LambdaEvent<Box<RawValue>>| {
         let function = function.clone();
-        async move { function.invoke(&event).await }
-    }))
-    .await
+        async move { Box::pin(function.invoke(&event)).await }
+    });
+    Box::pin(lambda_runtime::run(invoke)).await
 }
 
 impl Function {
@@ -122,7 +123,7 @@ impl Function {
         let mut work = JoinSet::new();
         for record in records {
             let this = self.clone();
-            work.spawn(async move { this.record(&record).await.then_some(record.message_id) });
+            work.spawn(async move { Box::pin(this.record(&record)).await.then_some(record.message_id) });
         }
         while let Ok(Some(done)) = timeout_at(end, work.join_next()).await {
             match done {
@@ -196,10 +197,11 @@ impl Function {
         let header = |name: &str| {
             request.headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
         };
-        let RequestLine { method, path } = &request.request_context.http;
-        let body = match request.is_base64_encoded {
-            true => BASE64_STANDARD.decode(&request.body).unwrap_or_default(),
-            false => request.body.clone().into_bytes(),
+        let RequestLine { method, path } = &request.context.http;
+        let body = if request.is_base64_encoded {
+            BASE64_STANDARD.decode(&request.body).unwrap_or_default()
+        } else {
+            request.body.clone().into_bytes()
         };
         let status = if method == "POST" && path == "/slack/interactions" {
             let (timestamp, signature) = (header("x-slack-request-timestamp"), header("x-slack-signature"));

@@ -3,7 +3,13 @@ use crate::{
     act::ports::Publisher,
     values::action::{Later, Outcome, Publish},
 };
-use aws_sdk_eventbridge::{Client, error::DisplayErrorContext, primitives::DateTime, types::PutEventsRequestEntry};
+use aws_sdk_eventbridge::{
+    Client,
+    error::{DisplayErrorContext, ProvideErrorMetadata, SdkError},
+    operation::put_events::PutEventsError,
+    primitives::DateTime,
+    types::PutEventsRequestEntry,
+};
 use jiff::{SignedDuration, Timestamp};
 
 /// `source` of the router's own events.
@@ -31,7 +37,7 @@ impl Publisher for Bus {
             .detail(detail);
         let answer = match client.put_events().entries(entry.build()).send().await {
             Ok(answer) => answer,
-            Err(error) => return failed(&publish.bus, error),
+            Err(error) => return failed(&publish.bus, &error),
         };
         match answer.entries().iter().find_map(|e| Some((e.error_code()?, e.error_message().unwrap_or_default()))) {
             None => Outcome::Done(None),
@@ -40,12 +46,8 @@ impl Publisher for Bus {
     }
 }
 
-fn failed(
-    bus: &str,
-    error: aws_sdk_eventbridge::error::SdkError<aws_sdk_eventbridge::operation::put_events::PutEventsError>,
-) -> Outcome {
-    use aws_sdk_eventbridge::error::ProvideErrorMetadata;
-    let why = format!("the bus {bus} does not take events: {}", DisplayErrorContext(&error));
+fn failed(bus: &str, error: &SdkError<PutEventsError>) -> Outcome {
+    let why = format!("the bus {bus} does not take events: {}", DisplayErrorContext(error));
     match error.as_service_error().and_then(ProvideErrorMetadata::code) {
         Some(code) => of_code(code, why),
         None => Outcome::Later(Later { after: AGAIN, why, unsure: true }),

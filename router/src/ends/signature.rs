@@ -52,7 +52,7 @@ mod tests {
     #[test]
     fn only_slack_signs_so() {
         let at = |seconds: i64| Timestamp::from_second(1_531_420_618 + seconds).unwrap();
-        let rows: [(&str, &str, Option<&str>, Option<&str>, &str, i64, bool); 10] = [
+        let rows = [
             ("Slack's own example.", SECRET, Some(TIMESTAMP), Some(SIGNATURE), BODY, 0, true),
             ("Five minutes later.", SECRET, Some(TIMESTAMP), Some(SIGNATURE), BODY, 300, true),
             ("A second too late.", SECRET, Some(TIMESTAMP), Some(SIGNATURE), BODY, 301, false),

@@ -120,7 +120,7 @@ impl Consumer {
                 let permit = held.pop();
                 let (this, delete) = (self.clone(), delete.clone());
                 work.spawn(async move {
-                    this.handle(message, &delete).await;
+                    Box::pin(this.handle(message, &delete)).await;
                     drop(permit);
                 });
             }

@@ -315,8 +315,8 @@ impl History {
     /// Appends a line, or counts it with the last one where that says the same.
     pub fn push(list: &mut Vec<Self>, line: Self) {
         match list.last_mut() {
-            Some(last) if last.done.is_empty() && last.says(&line) => {
-                *last = Self { times: last.times.saturating_add(line.times), ..line };
+            Some(newest) if newest.done.is_empty() && newest.says(&line) => {
+                *newest = Self { times: newest.times.saturating_add(line.times), ..line };
             }
             _ => push_bounded(list, line, HISTORY_MAX),
         }

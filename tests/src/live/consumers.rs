@@ -47,7 +47,7 @@ fn feed(function: &Lambda, bodies: &[String]) {
 #[test]
 fn two_daemons_and_a_function_on_one_table_tell_every_problem_once() {
     let (slack, aws) = (Slack::start(&["security"]), Aws::start());
-    let queue = aws.queue("findings", Duration::from_secs(60), 50);
+    let queue = aws.queue("findings", Duration::from_mins(1), 50);
     aws.ledger("ledger");
     let env = env(&slack, &aws, &[("FINDINGS_ROUTER_TABLE", "ledger"), ("FINDINGS_ROUTER_QUEUE_URL", &queue.url)]);
     let homes = [Home::with("[queue]\nconcurrency = 8\n"), Home::with("[queue]\nconcurrency = 8\n")];
@@ -55,7 +55,7 @@ fn two_daemons_and_a_function_on_one_table_tell_every_problem_once() {
     let function = Lambda::start(&env).expect("it starts");
     aws.send(&queue, &messages(1));
     feed(&function, &messages(2));
-    aws.wait_until_empty(&queue, Duration::from_secs(120));
+    aws.wait_until_empty(&queue, Duration::from_mins(2));
     for daemon in daemons {
         let (status, _) = daemon.sigterm(Duration::from_secs(30));
         assert!(status.success(), "{status} {:#?}", daemon.lines());

@@ -17,6 +17,7 @@ const KILLS: usize = 20;
 const BETWEEN: usize = 6;
 
 #[test]
+#[expect(clippy::print_stderr, reason = "the figures of the README come from here")]
 fn killed_at_random_moments_it_loses_nothing_and_doubles_nothing() {
     let kills = env::var("FINDINGS_ROUTER_KILLS").map_or(KILLS, |n| n.parse().expect("a number of kills"));
     let seed = env::var("FINDINGS_ROUTER_SEED").map_or(20_261_122, |n| n.parse().expect("a number"));
@@ -45,10 +46,10 @@ fn killed_at_random_moments_it_loses_nothing_and_doubles_nothing() {
         daemon.kill9();
     }
     let daemon = daemon::serve(&home, &[], &env);
-    aws.wait_until_empty(&queue, Duration::from_secs(300));
+    aws.wait_until_empty(&queue, Duration::from_mins(5));
     let (status, _) = daemon.sigterm(Duration::from_secs(30));
     assert!(status.success(), "{status}");
     assert_one_card_each(&slack.messages(), problems, 0);
     assert_eq!(aws.drain(&queue.dead_letters), [""; 0]);
-    println!("{kills} kills, {problems} problems, seed {seed}");
+    eprintln!("{kills} kills, {problems} problems, seed {seed}");
 }

@@ -40,8 +40,8 @@ fn wait_for(what: &str, mut ready: impl FnMut() -> bool) {
 #[test]
 fn events_come_in_by_http_and_go_out_on_the_bus() {
     let (slack, aws) = (Slack::start(&["security"]), Aws::start());
-    let heard = aws.queue("heard", Duration::from_secs(30), 3);
-    aws.bus("findings", &heard);
+    let listener = aws.queue("heard", Duration::from_secs(30), 3);
+    aws.bus("findings", &listener);
     let home = Home::with("[publish]\nbus = 'findings'\n");
     let env = env(&slack, &aws, &[("FINDINGS_ROUTER_HTTP_TOKEN", TOKEN)]);
     let daemon = daemon::serve(&home, &["--listen", "127.0.0.1:0"], &env);
@@ -62,8 +62,8 @@ fn events_come_in_by_http_and_go_out_on_the_bus() {
     assert_eq!(slack.messages().len(), 1);
 
     slack.fail("chat.postMessage", When::Always, Failure::RateLimited(7));
-    let (status, head, said) = post(at, &[AUTHORIZED], &event(1, 0));
-    assert_eq!(status, 503, "{said}");
+    let (answered, head, said) = post(at, &[AUTHORIZED], &event(1, 0));
+    assert_eq!(answered, 503, "{said}");
     assert!(head.to_lowercase().contains("retry-after: 7"), "{head}");
 
     let metrics = daemon::get(at, "/metrics").1;
@@ -86,7 +86,7 @@ fn events_come_in_by_http_and_go_out_on_the_bus() {
         assert!(!said.contains(secret) && !metrics.contains(secret), "a secret was printed");
     }
 
-    let heard: Vec<Value> = aws.drain(&heard.url).iter().map(|b| serde_json::from_str(b).expect("JSON")).collect();
+    let heard: Vec<Value> = aws.drain(&listener.url).iter().map(|b| serde_json::from_str(b).expect("JSON")).collect();
     let of =
         |event: &Value| (event["source"].clone(), event["detail-type"].clone(), event["detail"]["class_uid"].clone());
     let expected = (Value::from("findings-router"), Value::from("Finding Told"), Value::from(2004));

@@ -122,12 +122,12 @@ fn the_daemon_tells_what_replay_tells() {
     let (slack, aws, home) = (Slack::start(&["security"]), Aws::start(), Home::with(CONFIG));
     let mut all = Vec::new();
     bodies(&root().join("fixtures"), &mut all);
-    let queue = aws.queue("findings", Duration::from_secs(60), 10);
+    let queue = aws.queue("findings", Duration::from_mins(1), 10);
     let daemon = daemon::serve(&home, &["--queue", &queue.url], &env(&slack, &aws));
     for body in &all {
         aws.send(&queue, &[body]);
     }
-    aws.wait_until_empty(&queue, Duration::from_secs(120));
+    aws.wait_until_empty(&queue, Duration::from_mins(2));
     let (status, took) = daemon.sigterm(Duration::from_secs(10));
     assert!(status.success(), "{status} {:#?}", daemon.lines());
     assert!(took < Duration::from_secs(5), "it had nothing to finish, and took {took:?}");

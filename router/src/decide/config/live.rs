@@ -170,7 +170,7 @@ pub(super) fn read_live(root: &Table<'_>) -> Live {
         let text = |key| ledger.get(key).and_then(|t| t.text().map(str::to_owned));
         match (text("file"), text("table")) {
             (Some(_), Some(_)) => {
-                ledger.fail("the ledger cannot be both a `file` and a `table`", "take one of them out")
+                ledger.fail("the ledger cannot be both a `file` and a `table`", "take one of them out");
             }
             (Some(file), None) => live.ledger = Some(Store::File(file)),
             (None, Some(name)) => live.ledger = Some(Store::Table(name)),
