@@ -107,20 +107,21 @@ impl<L: Ledger, M: Messenger, R: Remediator, P: Publisher> Router<'_, L, M, R, P
         }
         let mut unsure = telling.owed.unsure.iter().any(|k| k == key);
         let mut key = delivery_key(&telling.entry, telling.story.finding, key);
+        let mut since = telling.owed.begun.unwrap_or(telling.story.now);
         if let (Kind::Storm, Some(storm)) = (notify.kind, notify.storm.as_ref().and_then(|s| telling.tallies.get(s))) {
             // One card for all of a storm: somebody else may have posted it, and not be done yet.
-            let since = storm.since.map(|s| s.to_string()).unwrap_or_default();
-            key = digest([storm.key.as_str(), &since]);
+            since = storm.since.unwrap_or(since);
+            key = digest([storm.key.as_str(), &since.to_string()]);
             unsure |= notify.mode == NotifyMode::Post;
         }
-        let mut outcome = self.messenger.send(&notify, &message, Delivery { key: &key, unsure }).await;
+        let mut outcome = self.messenger.send(&notify, &message, Delivery { key: &key, unsure, since }).await;
         telling.note_sent(&notify, &outcome);
         // A finding that cannot go where it should is told to those who can mend that.
         let operations = self.policy.config.operations.as_ref().filter(|o| **o != notify.destination);
         if let (Outcome::Failed(why), NotifyMode::Post, Some(operations)) = (&outcome, notify.mode, operations) {
             let instead = Notify { destination: operations.clone(), ..notify };
             let key = format!("{key}-instead");
-            let second = self.messenger.send(&instead, &message, Delivery { key: &key, unsure }).await;
+            let second = self.messenger.send(&instead, &message, Delivery { key: &key, unsure, since }).await;
             telling.note_sent(&instead, &second);
             outcome = match second {
                 Outcome::Done(_) => Outcome::Failed(format!("{why} (told in {operations} instead)")),
@@ -209,7 +210,7 @@ impl<L: Ledger, M: Messenger, R: Remediator, P: Publisher> Router<'_, L, M, R, P
             };
             let key = format!("{key}/{now}");
             // What cannot be told here either is in the log, as the failure itself is.
-            let _ = self.messenger.send(&notify, &message, Delivery { key: &key, unsure: false }).await;
+            let _ = self.messenger.send(&notify, &message, Delivery { key: &key, unsure: false, since: now }).await;
         }
     }
 }

@@ -63,6 +63,8 @@ pub struct Delivery<'a> {
     pub key: &'a str,
     /// An attempt before may have reached the channel: look before sending again.
     pub unsure: bool,
+    /// No attempt was made before.
+    pub since: Timestamp,
 }
 
 /// Sends and edits messages.

@@ -91,6 +91,8 @@ pub struct Told {
     pub error: Option<String>,
     /// How often somebody else wrote first, and it was decided again.
     pub conflicts: usize,
+    /// Nothing failed: it only waits until somebody else is done with this problem.
+    pub waits: bool,
 }
 
 /// One action of a plan, and what became of it.
@@ -105,6 +107,11 @@ pub struct Performed {
 }
 
 impl Handled {
+    /// Whether all that has to come again only waits for somebody else.
+    pub fn waits(&self) -> bool {
+        self.findings.iter().all(|f| f.waits || f.disposition == Disposition::Ack)
+    }
+
     /// The worst of its findings' dispositions.
     pub fn disposition(&self) -> Disposition {
         let refused = self.refused.as_ref().map(|_| Disposition::Reject);
@@ -158,7 +165,7 @@ impl<L: Ledger, M: Messenger, R: Remediator, P: Publisher> Router<'_, L, M, R, P
                 }
                 Err(Halt::Busy(wait)) => {
                     let why = "this problem is being told at this moment; tried again when it is".to_owned();
-                    return self.untold(judged, Disposition::Retry(wait), Some(why));
+                    return Told { waits: true, ..self.untold(judged, Disposition::Retry(wait), Some(why)) };
                 }
             }
         }
@@ -185,6 +192,7 @@ impl<L: Ledger, M: Messenger, R: Remediator, P: Publisher> Router<'_, L, M, R, P
             disposition,
             error,
             conflicts: 0,
+            waits: false,
         }
     }
 
@@ -247,6 +255,7 @@ impl<L: Ledger, M: Messenger, R: Remediator, P: Publisher> Router<'_, L, M, R, P
             if todo.iter().any(|a| matches!(a, Action::Notify(n) if n.mode != NotifyMode::Update)) {
                 entry.told_at = Some(now);
             }
+            owed.begun.get_or_insert(now);
             owed.claimed = Some(Claimed { since: now, until: now + lease(todo.len()) });
             push_bounded(&mut entry.owed, owed.clone(), OWED_MAX);
             if !self.count(&read, &mut tallies).await? || self.ledger.put_entry(&entry).await? == Put::Conflict {

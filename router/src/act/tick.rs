@@ -78,7 +78,7 @@ impl<L: Ledger, M: Messenger, R: Remediator, P: Publisher> Router<'_, L, M, R, P
             let view = show::view(&self.policy.config, &entry, &notify, Novelty::Duplicate, None, storm.as_ref());
             let message = self.formatter.slack(&view).unwrap_or_else(|_| Message::plain(&view));
             let key = digest(["edit", &entry.fingerprint, &now.to_string()]);
-            match self.messenger.send(&notify, &message, Delivery { key: &key, unsure: false }).await {
+            match self.messenger.send(&notify, &message, Delivery { key: &key, unsure: false, since: now }).await {
                 Outcome::Done(made) => {
                     note_card(&mut entry, &notify, made.as_ref(), now);
                     ticked.edits += 1;
@@ -145,7 +145,8 @@ impl<L: Ledger, M: Messenger, R: Remediator, P: Publisher> Router<'_, L, M, R, P
         let key = digest(["digest", channel, &until]);
         // Whoever claimed it before did not come to the end.
         let unsure = tally.items.len() > 1;
-        match self.messenger.send(&notify, &message, Delivery { key: &key, unsure }).await {
+        let since = tally.since.unwrap_or(now);
+        match self.messenger.send(&notify, &message, Delivery { key: &key, unsure, since }).await {
             Outcome::Done(_) | Outcome::Nothing => ticked.digests += 1,
             Outcome::Later(later) => {
                 return {

@@ -132,7 +132,7 @@ async fn serve(setup: &'static Setup) -> u8 {
     let site = listener.map(|listener| {
         let address = listener.local_addr().map_or_else(|e| e.to_string(), |a| a.to_string());
         tracing::info!("listening on http://{address}");
-        let site = Site { intake: intake.clone(), health: health.clone(), metrics, token: http_token, signing_secret };
+        let site = Site { intake: intake.clone(), health: health.clone(), metrics: metrics.clone(), token: http_token, signing_secret };
         tokio::spawn(http::serve(site, listener, stop.clone()))
     });
     let consumer = match &live.queue {
@@ -151,7 +151,7 @@ async fn serve(setup: &'static Setup) -> u8 {
             Some(tokio::spawn(consumer.run(stop.clone())))
         }
     };
-    let ticking = tokio::spawn(tick(intake.clone(), health.clone(), setup, stop.clone()));
+    let ticking = tokio::spawn(tick(intake.clone(), health.clone(), metrics.clone(), setup, stop.clone()));
     let why = told_to_stop(&mut terminated, &mut interrupted).await;
     tracing::info!("{why}: finishing what was begun");
     health.stop();
@@ -169,7 +169,13 @@ async fn serve(setup: &'static Setup) -> u8 {
     code
 }
 
-async fn tick(intake: Arc<Intake>, health: Arc<Health>, setup: &Setup, stop: CancellationToken) {
+async fn tick(
+    intake: Arc<Intake>,
+    health: Arc<Health>,
+    metrics: PrometheusHandle,
+    setup: &Setup,
+    stop: CancellationToken,
+) {
     let mut ticks = tokio::time::interval(TICK_EVERY);
     let mut forgets = tokio::time::interval(FORGET_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -181,6 +187,8 @@ async fn tick(intake: Arc<Intake>, health: Arc<Health>, setup: &Setup, stop: Can
                     ticker::tick(&intake.router).await;
                 }
                 ticker::probe(&intake.router, &health).await;
+                // Else what was measured piles up where nobody scrapes.
+                metrics.run_upkeep();
             }
             _ = forgets.tick() => ticker::forget(&intake.router, setup.policy.config.live.retention).await,
         }

@@ -1,5 +1,5 @@
 //! One message body through the live router; what the queue, Lambda and HTTP share.
-use super::{connect::Live, telemetry};
+use super::{connect::Live, sqs::backoff, telemetry};
 use crate::{
     act::{
         intake::{Each, EventFacts, take},
@@ -7,7 +7,7 @@ use crate::{
     },
     values::action::Disposition,
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
 /// What became of a body.
@@ -17,6 +17,15 @@ pub struct Taken {
     pub disposition: Disposition,
     /// Why, where something is wrong.
     pub why: Vec<String>,
+    /// Nothing failed, so the message need not be left longer and longer.
+    pub waits: bool,
+}
+
+impl Taken {
+    /// How long to leave a message that has to come again and was received so often: a failure may last.
+    pub fn again(&self, after: SignedDuration, receives: i64) -> SignedDuration {
+        if self.waits { after } else { after.max(backoff(receives)) }
+    }
 }
 
 /// The clock; the live router's one.
@@ -40,16 +49,17 @@ impl Intake {
     /// Takes a body through, and tells what was decided.
     pub async fn take(&self, body: &str) -> Taken {
         let started = Instant::now();
-        let mut watch = Watch { disposition: Disposition::Ack, why: Vec::new(), events_clock: self.events_clock };
+        let mut watch = Watch { disposition: Disposition::Ack, why: Vec::new(), waits: true, events_clock: self.events_clock };
         take(&self.router, body, &mut watch).await;
         telemetry::handled(watch.disposition, started.elapsed());
-        Taken { disposition: watch.disposition, why: watch.why }
+        Taken { disposition: watch.disposition, why: watch.why, waits: watch.waits }
     }
 }
 
 struct Watch {
     disposition: Disposition,
     why: Vec<String>,
+    waits: bool,
     events_clock: bool,
 }
 
@@ -63,6 +73,7 @@ impl Each for Watch {
         let disposition = match result {
             Ok(handled) => {
                 self.why.extend(handled.findings.iter().filter_map(|f| f.error.clone()));
+                self.waits &= handled.waits();
                 handled.disposition()
             }
             Err(reason) => {

@@ -3,7 +3,7 @@ use super::{
     connect::Connected,
     http,
     intake::Intake,
-    sqs::{backoff, whole_seconds},
+    sqs::whole_seconds,
     ticker,
 };
 use crate::values::action::Disposition;
@@ -145,11 +145,11 @@ impl Function {
         let taken = self.intake.take(&record.body).await;
         match taken.disposition {
             Disposition::Ack => return true,
-            Disposition::Retry(after) => self.hide(record, after.max(backoff(receives))).await,
+            Disposition::Retry(after) => self.hide(record, taken.again(after, receives)).await,
             Disposition::Reject if receives == 1 => {
                 let why = taken.why.join("; ");
                 tracing::error!(
-                    message = record.message_id,
+                    id = record.message_id,
                     why,
                     "a message that cannot be read is left to the redrive policy"
                 );

@@ -17,7 +17,7 @@ use jiff::SignedDuration;
 use std::{sync::Arc, time::Duration};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, mpsc},
-    time::{Instant, interval_at, sleep, timeout},
+    time::{Instant, interval_at, sleep, timeout, timeout_at},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -27,6 +27,8 @@ const BATCH_MAX: usize = 10;
 const POLL: Duration = Duration::from_secs(20);
 /// Deletions wait so long for others to share a call.
 const DELETE_WITHIN: Duration = Duration::from_millis(20);
+/// Receives wait so long for room for more messages.
+const RECEIVE_WITHIN: Duration = Duration::from_millis(20);
 /// Polls at the same time.
 const POLLS_MAX: usize = 4;
 /// After a failure of the queue, the next try; doubled up to the longest.
@@ -178,12 +180,12 @@ impl Consumer {
                 // The deleter outlives all handling.
                 let _ = delete.send(receipt).await;
             }
-            Disposition::Retry(after) => self.hide(&receipt, whole_seconds(after.max(backoff(receives)))).await,
+            Disposition::Retry(after) => self.hide(&receipt, whole_seconds(taken.again(after, receives))).await,
             Disposition::Reject => {
                 let id = message.message_id.as_deref().unwrap_or_default();
                 // Once: the redrive policy shows it again and again before it is with the dead letters.
                 if receives == 1 {
-                    tracing::error!(message = id, why = %taken.why.join("; "), "a message that cannot be read is left to the redrive policy");
+                    tracing::error!(id, why = %taken.why.join("; "), "a message that cannot be read is left to the redrive policy");
                 }
             }
         }
@@ -205,7 +207,7 @@ impl Consumer {
             let mut batch = vec![first];
             let end = Instant::now() + DELETE_WITHIN;
             while batch.len() < BATCH_MAX {
-                match tokio::time::timeout_at(end, deletions.recv()).await {
+                match timeout_at(end, deletions.recv()).await {
                     Ok(Some(receipt)) => batch.push(receipt),
                     Ok(None) | Err(_) => break,
                 }
@@ -235,11 +237,12 @@ impl Consumer {
     }
 }
 
-/// Room for as many messages as one receive brings; waits for the first.
+/// Room for as many messages as one receive brings: waits for the first, and a little for others to share the call.
 async fn hold(permits: &Arc<Semaphore>) -> Vec<OwnedSemaphorePermit> {
     let mut held: Vec<_> = permits.clone().acquire_owned().await.into_iter().collect();
+    let end = Instant::now() + RECEIVE_WITHIN;
     while held.len() < BATCH_MAX
-        && let Ok(permit) = permits.clone().try_acquire_owned()
+        && let Ok(Ok(permit)) = timeout_at(end, permits.clone().acquire_owned()).await
     {
         held.push(permit);
     }

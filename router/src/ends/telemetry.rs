@@ -68,11 +68,8 @@ pub fn decided(event: Option<&EventFacts>, result: Result<&Handled, &str>) {
         Ok(handled) => handled,
         Err(reason) => {
             counter!(EVENTS, "outcome" => "refused").increment(1);
-            return tracing::error!(
-                event = id,
-                reason,
-                "refused: no event of a known shape; left to the dead-letter queue"
-            );
+            // Whoever took the message says so once, however often it comes.
+            return tracing::info!(event = id, reason, "refused: no event of a known shape");
         }
     };
     if let Some(reason) = &handled.ignored {

@@ -222,6 +222,8 @@ pub struct Owed {
     pub done: Vec<String>,
     /// Those that may be done all the same.
     pub unsure: Vec<String>,
+    /// When the first of them was tried first.
+    pub begun: Option<Timestamp>,
     /// Somebody is at it, and nothing is known yet of what became of it.
     pub claimed: Option<Claimed>,
 }
@@ -247,6 +249,7 @@ impl Owed {
             was: None,
             done: Vec::new(),
             unsure: Vec::new(),
+            begun: None,
             claimed: None,
         }
     }

@@ -167,8 +167,11 @@ impl Aws {
         }
     }
 
+    /// In one request: what is hidden in one would else be visible in the next, and be in neither.
     pub(crate) fn count(&self, queue_url: &str) -> Count {
-        let number = |name| self.attribute(queue_url, &name).parse().expect("a number");
+        let request = self.sqs().get_queue_attributes().queue_url(queue_url).attribute_names(QueueAttributeName::All);
+        let attributes = self.wait(request.send()).expect("attributes").attributes.unwrap_or_default();
+        let number = |name| attributes.get(&name).and_then(|n: &String| n.parse().ok()).expect("a number");
         Count {
             visible: number(QueueAttributeName::ApproximateNumberOfMessages),
             in_flight: number(QueueAttributeName::ApproximateNumberOfMessagesNotVisible),

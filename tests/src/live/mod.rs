@@ -12,3 +12,4 @@ mod parity;
 pub(crate) mod problems;
 pub(crate) mod process;
 pub(crate) mod slack;
+mod trouble;

@@ -153,4 +153,7 @@ fn the_lambda_function_tells_what_replay_tells() {
     }
     let routed: Vec<Told> = replayed(&Home::new(), &all);
     assert_same(sent(&slack), routed);
+    let metrics = function.process().lines().into_iter().filter(|l| l.contains("\"FindingsRouter\"")).count();
+    assert!(metrics > 100, "CloudWatch reads embedded metrics from the log: {metrics} lines");
+    assert!(!function.process().lines().join("\n").contains(slack::TOKEN));
 }

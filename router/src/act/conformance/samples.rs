@@ -80,6 +80,7 @@ pub fn maximal(fingerprint: &str, at: Timestamp) -> Entry {
         was: Some(Severity::Informational),
         done: list(4, |m| long(m, 120)),
         unsure: list(2, |m| long(m, 120)),
+        begun: Some(at),
         claimed: Some(Claimed { since: at, until: at }),
     };
     let history = |n| History {

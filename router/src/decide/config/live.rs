@@ -226,3 +226,87 @@ pub fn queue_url(text: &str) -> Result<String, String> {
     }
     Err(format!("{text:?} is not the URL of a queue; write \"https://sqs.REGION.amazonaws.com/ACCOUNT/NAME\""))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_is_named_and_never_written() {
+        let rows = [
+            ("env:SLACK_BOT_TOKEN", Some(Reference::Env("SLACK_BOT_TOKEN".to_owned()))),
+            ("secretsmanager:findings-router", Some(Reference::SecretsManager("findings-router".to_owned(), None))),
+            (
+                "secretsmanager:arn:aws:secretsmanager:eu-west-1:111122223333:secret:slack-AbCdEf#token",
+                Some(Reference::SecretsManager(
+                    "arn:aws:secretsmanager:eu-west-1:111122223333:secret:slack-AbCdEf".to_owned(),
+                    Some("token".to_owned()),
+                )),
+            ),
+            ("ssm:/findings-router/slack", Some(Reference::Ssm("/findings-router/slack".to_owned()))),
+            ("xoxb-1-2-secret", None),
+            ("https://hooks.slack.com/services/T/B/secret", None),
+            ("env:", None),
+            ("env:two words", None),
+            ("vault:x", None),
+        ];
+        for (text, expected) in rows {
+            let read = text.parse::<Reference>();
+            assert_eq!(read.as_ref().ok(), expected.as_ref(), "{text}");
+            assert!(
+                read.as_ref().err().is_none_or(|why| !why.contains("xoxb") && !why.contains("hooks.slack")),
+                "{read:?}"
+            );
+            assert!(read.is_err() || read.unwrap().to_string() == text, "{text} is shown as it was written");
+        }
+    }
+
+    #[test]
+    fn the_environment_fills_in_what_the_file_leaves_out() {
+        let env = |name: &str| {
+            let value = match name {
+                "FINDINGS_ROUTER_QUEUE_URL" => "https://sqs.eu-west-1.amazonaws.com/111122223333/findings",
+                "FINDINGS_ROUTER_TABLE" => "ledger",
+                "FINDINGS_ROUTER_LISTEN" => "127.0.0.1:8080",
+                "SLACK_BOT_TOKEN" => "ssm:/token",
+                "SLACK_SIGNING_SECRET" => "the secret itself",
+                "SLACK_WEBHOOK_URL" => "",
+                _ => return None,
+            };
+            Some(value.to_owned())
+        };
+        let mut live = Live::default();
+        assert_eq!(live.fill(&env), [""; 0]);
+        assert_eq!(live.queue.as_deref(), Some("https://sqs.eu-west-1.amazonaws.com/111122223333/findings"));
+        assert_eq!(live.store(), Store::Table("ledger".to_owned()));
+        assert_eq!(live.listen, "127.0.0.1:8080".parse().ok());
+        assert_eq!(live.slack_token, Some(Reference::Ssm("/token".to_owned())), "a reference in the environment");
+        assert_eq!(live.slack_signing_secret, Some(Reference::Env("SLACK_SIGNING_SECRET".to_owned())));
+        assert!(live.slack_webhooks.is_empty() && live.bus.is_none(), "what is empty is not there");
+        let mut written =
+            Live { queue: Some("q".to_owned()), ledger: Some(Store::File("f".to_owned())), ..Live::default() };
+        assert_eq!(written.fill(&env), [""; 0]);
+        assert_eq!(
+            (written.queue.as_deref(), written.store()),
+            (Some("q"), Store::File("f".to_owned())),
+            "the file wins"
+        );
+        let wrong = |name: &str| {
+            ["FINDINGS_ROUTER_QUEUE_URL", "FINDINGS_ROUTER_LISTEN"].contains(&name).then(|| "x".to_owned())
+        };
+        assert_eq!(Live::default().fill(&wrong).len(), 2, "every mistake is said");
+    }
+
+    #[test]
+    fn a_channel_of_a_webhook_is_known() {
+        let env = Reference::Env("X".to_owned());
+        let own = Live { slack_webhooks: BTreeMap::from([("#a".to_owned(), env.clone())]), ..Live::default() };
+        let any = Live { slack_webhooks: BTreeMap::from([("*".to_owned(), env.clone())]), ..Live::default() };
+        let both = Live { slack_token: Some(env), ..any.clone() };
+        let rows =
+            [(&own, "slack:#a", true), (&own, "slack:#b", false), (&any, "slack:#b", true), (&both, "slack:#b", false)];
+        for (live, channel, webhook) in rows {
+            assert_eq!(live.is_webhook(channel), webhook, "{channel} of {live:?}");
+        }
+    }
+}

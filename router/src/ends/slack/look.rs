@@ -10,8 +10,8 @@ use serde_json::Value;
 use std::{sync::PoisonError, time::Duration};
 use tokio::time::{Instant, timeout_at};
 
-/// How far back a message is looked for: an unsure delivery is tried again within minutes.
-const LOOK_BACK: i64 = 3_600;
+/// How much our clock may be ahead of Slack's, in seconds.
+const CLOCKS: i64 = 60;
 /// How many pages of messages are looked through, of 200 each.
 const MESSAGE_PAGES: usize = 5;
 /// How many pages of channels are looked through, of 1,000 each.
@@ -92,7 +92,7 @@ impl Slack {
             Some(parent) => ("conversations.replies", parent.channel.clone()),
             None => ("conversations.history", self.channel_id(token, job).await?),
         };
-        let oldest = look_from();
+        let oldest = (job.delivery.since.as_second() - CLOCKS).max(0).to_string();
         let mut asked = vec![
             ("channel", channel.as_str()),
             ("oldest", &oldest),
@@ -219,10 +219,4 @@ pub(super) fn is_id(channel: &str) -> bool {
     channel.len() >= 9
         && channel.starts_with(['C', 'D', 'G'])
         && channel.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit())
-}
-
-/// Since when messages are looked at.
-#[expect(clippy::disallowed_methods, reason = "what Slack is asked for, not what anything is decided by")]
-fn look_from() -> String {
-    (jiff::Timestamp::now().as_second() - LOOK_BACK).to_string()
 }

@@ -70,7 +70,7 @@ fn message() -> Message {
 }
 
 async fn send(slack: &Slack, notify: &Notify, unsure: bool) -> String {
-    told(&slack.send(notify, &message(), Delivery { key: "k1", unsure }).await)
+    told(&slack.send(notify, &message(), Delivery { key: "k1", unsure, since: jiff::Timestamp::from_second(1_000_000).unwrap() }).await)
 }
 
 async fn post(slack: &Slack, channel: &str) -> String {
@@ -218,7 +218,9 @@ async fn links_are_made_of_the_workspace_and_never_fatal() {
         let slack = connected(&double, settings(&double.address));
         let card = notify("slack:#security", NotifyMode::Post, Kind::Card, None);
         for _ in 0..2 {
-            let outcome = slack.send(&card, &message(), Delivery { key: "k", unsure: false }).await;
+            let outcome = slack
+                .send(&card, &message(), Delivery { key: "k", unsure: false, since: jiff::Timestamp::UNIX_EPOCH })
+                .await;
             let Outcome::Done(Some(posted)) = outcome else { panic!("{outcome:?}") };
             assert_eq!(posted.link.as_deref(), want);
         }
