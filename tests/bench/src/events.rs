@@ -7,7 +7,7 @@ use std::{
     path::Path,
 };
 
-/// Problems that are known.
+/// Problems that the daemon knows.
 pub(crate) const PROBLEMS: usize = 1_000;
 /// Of ten messages, so many are CloudTrail records that nobody needs to hear about.
 const IGNORED_OF_TEN: usize = 6;
@@ -68,18 +68,18 @@ impl Events {
         body
     }
 
-    /// The nth message of a busy day on which all problems are known.
-    pub(crate) fn mixed(&self, n: usize) -> String {
+    /// The nth message of a busy day on which so many problems are known.
+    pub(crate) fn mixed(&self, n: usize, problems: usize) -> String {
         let (tens, place) = (n / 10, n % 10);
         if place < IGNORED_OF_TEN {
             return self.ignored[(tens * IGNORED_OF_TEN + place) % self.ignored.len()].clone();
         }
-        self.duplicate(tens * (10 - IGNORED_OF_TEN) + place - IGNORED_OF_TEN)
+        self.duplicate(tens * (10 - IGNORED_OF_TEN) + place - IGNORED_OF_TEN, problems)
     }
 
-    /// The nth duplicate.
-    pub(crate) fn duplicate(&self, n: usize) -> String {
-        self.finding(n % PROBLEMS, 1 + n / PROBLEMS)
+    /// The nth duplicate of so many problems, which take turns.
+    pub(crate) fn duplicate(&self, n: usize, problems: usize) -> String {
+        self.finding(n % problems, 1 + n / problems)
     }
 
     /// A batch for SQS, of quoted bodies.

@@ -1,6 +1,6 @@
 //! Lambda: from the start of `bootstrap` to its first request for work, by what it waits for, and its memory.
 use crate::{
-    events::{Events, PROBLEMS},
+    events::Events,
     world::{self, ACCOUNT, Http, Process, REGION, Wrong, named},
 };
 use axum::{
@@ -29,8 +29,11 @@ const TABLE: &str = "ledger";
 const LOG: &str = "function.log";
 /// How long a start, or an invocation, may take.
 const TAKES_MAX: Duration = Duration::from_secs(30);
-/// Invocations, of ten messages each.
+/// Invocations, and the messages of each.
 const INVOCATIONS: usize = 100;
+const BATCH: usize = 10;
+/// Problems that they tell of, each several times.
+const PROBLEMS: usize = 100;
 
 /// Milliseconds from one moment of a start to the next.
 pub(crate) struct Start {
@@ -96,22 +99,11 @@ struct Api {
     events: AsyncMutex<mpsc::UnboundedReceiver<String>>,
 }
 
-/// The other ends of it.
-struct Runtime {
-    address: String,
-    asked: mpsc::UnboundedReceiver<Instant>,
+/// A function that runs, and the other ends of its API.
+struct Function {
+    process: Process,
     answered: mpsc::UnboundedReceiver<Result<Bytes, Bytes>>,
     send: mpsc::UnboundedSender<String>,
-}
-
-async fn runtime() -> Result<Runtime, Wrong> {
-    let ((asks, asked), (answers, answered), (send, events)) =
-        (mpsc::unbounded_channel(), mpsc::unbounded_channel(), mpsc::unbounded_channel());
-    let app = Router::new()
-        .route("/2018-06-01/runtime/invocation/next", get(next))
-        .route("/2018-06-01/runtime/invocation/{id}/{how}", post(answer))
-        .with_state(Arc::new(Api { asks, answers, events: AsyncMutex::new(events) }));
-    Ok(Runtime { address: world::play(app).await?, asked, answered, send })
 }
 
 async fn next(State(api): State<Arc<Api>>) -> impl IntoResponse {
@@ -138,7 +130,6 @@ pub(crate) struct Place {
     _ministack: Process,
     asked: Arc<Asked>,
     env: Vec<(String, String)>,
-    runtime: Runtime,
 }
 
 impl Place {
@@ -155,13 +146,12 @@ impl Place {
         let table = json!({ "TableName": TABLE, "BillingMode": "PAY_PER_REQUEST", "KeySchema": [key("pk", "HASH")],
             "AttributeDefinitions": attributes, "GlobalSecondaryIndexes": indexes });
         Http::new().aws(&url, "DynamoDB_20120810.CreateTable", table.to_string()).await?;
-        let (asked, runtime) = (Arc::<Asked>::default(), runtime().await?);
+        let asked = Arc::<Asked>::default();
         let between = between(url.trim_start_matches("http://").to_owned(), asked.clone()).await?;
         let mut env = world::product(&world::slack().await?);
         env.extend(
             [
                 ("AWS_ENDPOINT_URL", between.as_str()),
-                ("AWS_LAMBDA_RUNTIME_API", &runtime.address),
                 ("FINDINGS_ROUTER_TABLE", TABLE),
                 ("AWS_LAMBDA_FUNCTION_NAME", "bench"),
                 ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256"),
@@ -173,7 +163,7 @@ impl Place {
             ]
             .map(|(name, value)| (name.to_owned(), value.to_owned())),
         );
-        Ok(Self { home, _ministack: ministack, asked, env, runtime })
+        Ok(Self { home, _ministack: ministack, asked, env })
     }
 
     /// `bootstrap` in a folder without a configuration.
@@ -184,14 +174,22 @@ impl Place {
         Process::start(command, &self.home.path().join(LOG))
     }
 
-    async fn started(&mut self) -> Result<(Process, Start), Wrong> {
+    /// Starts it, with a runtime API of its own, as each execution environment has one.
+    async fn started(&self) -> Result<(Function, Start), Wrong> {
         // An address that is none is found when everything else is loaded.
         let mut refused = self.start(&[("FINDINGS_ROUTER_LISTEN", "nowhere")])?;
         refused.wait()?;
         let policy = refused.started.elapsed();
+        let ((asks, mut asked), (answers, answered), (send, events)) =
+            (mpsc::unbounded_channel(), mpsc::unbounded_channel(), mpsc::unbounded_channel());
+        let api = Router::new()
+            .route("/2018-06-01/runtime/invocation/next", get(next))
+            .route("/2018-06-01/runtime/invocation/{id}/{how}", post(answer))
+            .with_state(Arc::new(Api { asks, answers, events: AsyncMutex::new(events) }));
+        let address = world::play(api).await?;
         self.asked.take();
-        let process = self.start(&[])?;
-        let Ok(Some(began)) = timeout(TAKES_MAX, self.runtime.asked.recv()).await else {
+        let process = self.start(&[("AWS_LAMBDA_RUNTIME_API", &address)])?;
+        let Ok(Some(began)) = timeout(TAKES_MAX, asked.recv()).await else {
             let said = fs::read_to_string(self.home.path().join(LOG))?;
             return Err(format!("the function does not start; it said:\n{said}").into());
         };
@@ -205,11 +203,11 @@ impl Place {
             all: ms(began.duration_since(process.started)),
             rss: process.rss()?,
         };
-        Ok((process, start))
+        Ok((Function { process, answered, send }, start))
     }
 
     /// Starts it so often.
-    pub(crate) async fn starts(&mut self, times: usize) -> Result<Vec<Start>, Wrong> {
+    pub(crate) async fn starts(&self, times: usize) -> Result<Vec<Start>, Wrong> {
         let mut starts = Vec::new();
         // The first one claims the table, and reads the program from the disk.
         drop(self.started().await?);
@@ -219,21 +217,20 @@ impl Place {
         Ok(starts)
     }
 
-    /// Resident memory, MB, after a thousand messages: one problem in ten of them is new.
-    pub(crate) async fn rss(&mut self) -> Result<f64, Wrong> {
-        let (process, _) = self.started().await?;
+    /// Resident memory, MB, after a thousand messages.
+    pub(crate) async fn rss(&self) -> Result<f64, Wrong> {
+        let (mut function, _) = self.started().await?;
         let events = Events::load(false)?;
         for n in 0..INVOCATIONS {
-            let bodies =
-                (0..10).map(|i| if i == 0 { events.finding(n % PROBLEMS, 0) } else { events.mixed(n * 10 + i) });
-            self.runtime.send.send(batch(bodies).to_string())?;
-            let answer = timeout(TAKES_MAX, self.runtime.answered.recv()).await?.ok_or("no answer")?;
+            let bodies = (n * BATCH..(n + 1) * BATCH).map(|n| events.mixed(n, PROBLEMS));
+            function.send.send(batch(bodies).to_string())?;
+            let answer = timeout(TAKES_MAX, function.answered.recv()).await?.ok_or("no answer")?;
             let answer = answer.map_err(|why| String::from_utf8_lossy(&why).into_owned())?;
             if serde_json::from_slice::<Value>(&answer)?["batchItemFailures"] != json!([]) {
                 return Err(format!("messages failed: {}", String::from_utf8_lossy(&answer)).into());
             }
         }
-        process.rss()
+        function.process.rss()
     }
 }
 

@@ -73,7 +73,7 @@ async fn measure_memory() -> Result<(), Wrong> {
 async fn measure_function() -> Result<(), Wrong> {
     let bytes = fs::metadata(named("BENCH_BIN")?.join("bootstrap"))?.len();
     say(&format!("| `bootstrap` | {}.{} MB |", bytes / 1_000_000, bytes / 100_000 % 10));
-    let mut place = function::Place::new().await?;
+    let place = function::Place::new().await?;
     let starts = place.starts(STARTS).await?;
     let part = |of: fn(&function::Start) -> f64| {
         let mut values: Vec<f64> = starts.iter().map(of).collect();

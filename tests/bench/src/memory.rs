@@ -77,7 +77,7 @@ pub(crate) async fn run(counts: &[usize], say: impl Fn(&Seen)) -> Result<(), Wro
     feed.next.set(0);
     let (mut before, mut began) = (0, Instant::now());
     for count in counts {
-        all(&feed, *count, Events::duplicate).await?;
+        all(&feed, *count, |events, n| events.duplicate(n, PROBLEMS)).await?;
         #[expect(clippy::cast_precision_loss, reason = "counts and sizes are far below 2^53")]
         let seen = Seen {
             duplicates: *count,

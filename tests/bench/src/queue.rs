@@ -106,7 +106,7 @@ pub(crate) async fn run(fast: bool, time: Duration) -> Result<Rate, Wrong> {
     let senders: Vec<_> = (0..SENDERS)
         .map(|_| {
             let line = Rc::clone(&line);
-            tokio::task::spawn_local(async move { line.produce(|n| line.events.mixed(n - PROBLEMS)).await })
+            tokio::task::spawn_local(async move { line.produce(|n| line.events.mixed(n - PROBLEMS, PROBLEMS)).await })
         })
         .collect();
     let end = Instant::now() + WARM_UP;

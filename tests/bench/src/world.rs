@@ -50,19 +50,32 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Starts a program whose standard error goes to a file.
+    /// Starts a program; all that it says goes to a file.
     pub(crate) fn start(mut command: Command, log: &Path) -> Result<Self, Wrong> {
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(fs::File::create(log)?);
+        let log = fs::File::create(log)?;
+        command.stdout(log.try_clone()?).stderr(log);
+        Self::spawn(command)
+    }
+
+    /// Starts a program; what it prints is heard here.
+    fn start_server(mut command: Command, log: &Path) -> Result<Self, Wrong> {
+        command.stdout(Stdio::piped()).stderr(fs::File::create(log)?);
+        Self::spawn(command)
+    }
+
+    /// The input of servers ends with this program, so that they do too.
+    fn spawn(mut command: Command) -> Result<Self, Wrong> {
+        command.stdin(Stdio::piped());
         let started = Instant::now();
         let child = command.spawn().map_err(|e| format!("{}: {e}", command.get_program().display()))?;
         Ok(Self { child, started })
     }
 
-    /// The first line that it prints.
-    pub(crate) fn line(&mut self) -> Result<String, Wrong> {
+    /// The first line that a server prints.
+    fn line(&mut self) -> Result<String, Wrong> {
         let mut line = String::new();
-        BufReader::new(self.child.stdout.take().ok_or("was heard before")?).read_line(&mut line)?;
-        if line.is_empty() { Err("a server did not start".into()) } else { Ok(line.trim().to_owned()) }
+        BufReader::new(self.child.stdout.take().ok_or("is heard once")?).read_line(&mut line)?;
+        if line.is_empty() { Err("a server does not start".into()) } else { Ok(line.trim().to_owned()) }
     }
 
     /// Waits for its end.
@@ -101,7 +114,7 @@ pub(crate) fn cpu(id: &str) -> Result<f64, Wrong> {
 
 /// A program that runs as long as its input is open, and prints its URL.
 pub(crate) fn server(command: Command, log: &Path) -> Result<(Process, String), Wrong> {
-    let mut process = Process::start(command, log)?;
+    let mut process = Process::start_server(command, log)?;
     let url = process.line().map_err(|e| format!("{e}: see {}", log.display()))?;
     Ok((process, url))
 }
