@@ -13,7 +13,7 @@ use axum::{
 };
 use serde_json::{Value, json};
 use std::{
-    fs,
+    fs, io,
     process::Command,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
@@ -24,8 +24,14 @@ use tokio::{
     sync::{Mutex as AsyncMutex, mpsc},
     time::timeout,
 };
+use tokio_rustls::{
+    TlsAcceptor,
+    rustls::{ServerConfig, pki_types::PrivatePkcs8KeyDer},
+};
 
 const TABLE: &str = "ledger";
+/// The certificates that a system trusts: reading them is part of a start.
+const SYSTEM_ROOTS: &str = "/etc/ssl/certs/ca-certificates.crt";
 const LOG: &str = "function.log";
 /// How long a start, or an invocation, may take.
 const TAKES_MAX: Duration = Duration::from_secs(30);
@@ -41,7 +47,7 @@ pub(crate) struct Start {
     pub(crate) policy: f64,
     /// Then until DynamoDB is first asked: Slack's client, the SDK, its credentials.
     pub(crate) clients: f64,
-    /// Until it has answered about the schema: all of it waits for the emulator.
+    /// Until it has answered about the schema: TLS, and waiting for the emulator.
     pub(crate) schema: f64,
     /// Until it asks for work.
     pub(crate) rest: f64,
@@ -50,7 +56,7 @@ pub(crate) struct Start {
     pub(crate) rss: f64,
 }
 
-/// When DynamoDB was first asked, and last answered; bytes pass unchanged in between.
+/// When DynamoDB was first asked, and last answered.
 #[derive(Default)]
 struct Asked(Mutex<Option<(Instant, Instant)>>);
 
@@ -66,30 +72,55 @@ impl Asked {
     }
 }
 
-/// Passes everything on to a server and notes when.
-async fn between(server: String, asked: Arc<Asked>) -> Result<String, Wrong> {
+/// Ends TLS, passes everything on to a server and notes when.
+async fn between(server: String, tls: TlsAcceptor, asked: Arc<Asked>) -> Result<String, Wrong> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
-    let url = format!("http://{}", listener.local_addr()?);
+    let url = format!("https://{}", listener.local_addr()?);
     tokio::spawn(async move {
         while let Ok((client, _)) = listener.accept().await {
             asked.note();
-            let Ok(there) = TcpStream::connect(&server).await else { continue };
-            let _ = (client.set_nodelay(true), there.set_nodelay(true));
-            let ((mut hear, mut answer), (mut back, mut ask)) = (client.into_split(), there.into_split());
-            tokio::spawn(async move { tokio::io::copy(&mut hear, &mut ask).await });
-            let asked = asked.clone();
-            tokio::spawn(async move {
-                let mut bytes = vec![0; 64 << 10];
-                while let Ok(count @ 1..) = back.read(&mut bytes).await {
-                    asked.note();
-                    if answer.write_all(&bytes[..count]).await.is_err() {
-                        return;
-                    }
-                }
-            });
+            let (server, tls, asked) = (server.clone(), tls.clone(), asked.clone());
+            // A function that is killed breaks off: nobody's concern.
+            tokio::spawn(async move { pass(client, &server, &tls, &asked).await });
         }
     });
     Ok(url)
+}
+
+async fn pass(client: TcpStream, server: &str, tls: &TlsAcceptor, asked: &Asked) -> io::Result<()> {
+    client.set_nodelay(true)?;
+    let (mut hear, mut answer) = tokio::io::split(tls.accept(client).await?);
+    let there = TcpStream::connect(server).await?;
+    there.set_nodelay(true)?;
+    let (mut back, mut ask) = there.into_split();
+    let answering = async {
+        let mut bytes = vec![0; 64 << 10];
+        loop {
+            match back.read(&mut bytes).await? {
+                0 => return Ok(()),
+                count => {
+                    asked.note();
+                    answer.write_all(&bytes[..count]).await?;
+                    answer.flush().await?;
+                }
+            }
+        }
+    };
+    tokio::select! {
+        done = tokio::io::copy(&mut hear, &mut ask) => done.map(drop),
+        done = answering => done,
+    }
+}
+
+/// A certificate for loopback, put beside those of the system, and what serves it.
+fn certify(bundle: &std::path::Path) -> Result<TlsAcceptor, Wrong> {
+    let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()])?;
+    let system = fs::read_to_string(SYSTEM_ROOTS).unwrap_or_default();
+    fs::write(bundle, system + &made.cert.pem())?;
+    let key = PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
+    let config = ServerConfig::builder().with_no_client_auth();
+    let config = config.with_single_cert(vec![made.cert.der().clone()], key.into())?;
+    Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
 /// Lambda's runtime API: hands out events, and takes answers.
@@ -147,11 +178,14 @@ impl Place {
             "AttributeDefinitions": attributes, "GlobalSecondaryIndexes": indexes });
         Http::new().aws(&url, "DynamoDB_20120810.CreateTable", table.to_string()).await?;
         let asked = Arc::<Asked>::default();
-        let between = between(url.trim_start_matches("http://").to_owned(), asked.clone()).await?;
+        let bundle = home.path().join("roots.pem");
+        let tls = certify(&bundle)?;
+        let between = between(url.trim_start_matches("http://").to_owned(), tls, asked.clone()).await?;
         let mut env = world::product(&world::slack().await?);
         env.extend(
             [
                 ("AWS_ENDPOINT_URL", between.as_str()),
+                ("SSL_CERT_FILE", &bundle.display().to_string()),
                 ("FINDINGS_ROUTER_TABLE", TABLE),
                 ("AWS_LAMBDA_FUNCTION_NAME", "bench"),
                 ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256"),

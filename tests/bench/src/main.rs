@@ -82,7 +82,7 @@ async fn measure_function() -> Result<(), Wrong> {
     say(&format!("| start to first request for work, ms | {} |", part(|s| s.all)));
     say(&format!("| … until the policy is loaded | {} |", part(|s| s.policy)));
     say(&format!("| … Slack's client and the SDK | {} |", part(|s| s.clients)));
-    say(&format!("| … the table's schema, from MiniStack | {} |", part(|s| s.schema)));
+    say(&format!("| … TLS, and the table's schema from MiniStack | {} |", part(|s| s.schema)));
     say(&format!("| … the rest | {} |", part(|s| s.rest)));
     say(&format!("| resident when started, MB | {} |", part(|s| s.rss)));
     say(&format!("| resident after 1,000 messages, MB | {:.1} |", place.rss().await?));
