@@ -9,7 +9,7 @@ use std::{env, fs, io::Write, time::Duration};
 use world::{Wrong, named};
 
 /// Runs of each queue.
-const RUNS: usize = 5;
+const RUNS: usize = 3;
 /// A run's steady state.
 const STEADY: Duration = Duration::from_secs(20);
 /// Starts of the function.
