@@ -132,7 +132,13 @@ async fn serve(setup: &'static Setup) -> u8 {
     let site = listener.map(|listener| {
         let address = listener.local_addr().map_or_else(|e| e.to_string(), |a| a.to_string());
         tracing::info!("listening on http://{address}");
-        let site = Site { intake: intake.clone(), health: health.clone(), metrics: metrics.clone(), token: http_token, signing_secret };
+        let site = Site {
+            intake: intake.clone(),
+            health: health.clone(),
+            metrics: metrics.clone(),
+            token: http_token,
+            signing_secret,
+        };
         tokio::spawn(http::serve(site, listener, stop.clone()))
     });
     let consumer = match &live.queue {

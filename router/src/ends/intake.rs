@@ -49,7 +49,8 @@ impl Intake {
     /// Takes a body through, and tells what was decided.
     pub async fn take(&self, body: &str) -> Taken {
         let started = Instant::now();
-        let mut watch = Watch { disposition: Disposition::Ack, why: Vec::new(), waits: true, events_clock: self.events_clock };
+        let mut watch =
+            Watch { disposition: Disposition::Ack, why: Vec::new(), waits: true, events_clock: self.events_clock };
         take(&self.router, body, &mut watch).await;
         telemetry::handled(watch.disposition, started.elapsed());
         Taken { disposition: watch.disposition, why: watch.why, waits: watch.waits }

@@ -1,11 +1,5 @@
 //! The Lambda end: SQS batches with partial batch responses, a function URL for Slack's clicks, and events sent directly.
-use super::{
-    connect::Connected,
-    http,
-    intake::Intake,
-    sqs::whole_seconds,
-    ticker,
-};
+use super::{connect::Connected, http, intake::Intake, sqs::whole_seconds, ticker};
 use crate::values::action::Disposition;
 use aws_sdk_sqs::{Client, error::DisplayErrorContext};
 use base64::{Engine, prelude::BASE64_STANDARD};

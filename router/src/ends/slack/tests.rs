@@ -70,7 +70,15 @@ fn message() -> Message {
 }
 
 async fn send(slack: &Slack, notify: &Notify, unsure: bool) -> String {
-    told(&slack.send(notify, &message(), Delivery { key: "k1", unsure, since: jiff::Timestamp::from_second(1_000_000).unwrap() }).await)
+    told(
+        &slack
+            .send(
+                notify,
+                &message(),
+                Delivery { key: "k1", unsure, since: jiff::Timestamp::from_second(1_000_000).unwrap() },
+            )
+            .await,
+    )
 }
 
 async fn post(slack: &Slack, channel: &str) -> String {
