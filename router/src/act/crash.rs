@@ -66,13 +66,20 @@ fn end(policy: &Policy, world: &World) -> End {
         let ticked = now_or_never(router(policy, (&quiet, &quiet, &quiet)).tick(end_of_time())).unwrap();
         assert_eq!(ticked.unwrap().errors, [""; 0]);
     }
-    let mut channel: Vec<_> = quiet.channel.lock().unwrap().iter().map(|m| (m.what.clone(), m.text.clone())).collect();
+    let mut channel: Vec<_> =
+        quiet.channel.lock().unwrap().iter().map(|m| (m.what.clone(), without_latest(&m.text))).collect();
     channel.sort();
     let entries =
         now_or_never(crate::act::ports::Ledger::recent(&quiet.ledger, Timestamp::MIN, Timestamp::MAX, 10_000));
     let mut entries: Vec<String> = entries.unwrap().unwrap().iter().map(known).collect();
     entries.sort();
     End { channel, executions: world.executions(), entries }
+}
+
+/// Which finding a storm's card names as the latest depends on what came again last.
+fn without_latest(text: &str) -> String {
+    let Some((before, after)) = text.split_once("Latest (") else { return text.to_owned() };
+    format!("{before}{}", after.split_once('"').map_or("", |(_, rest)| rest))
 }
 
 /// What an entry says, without when and in which order it was told.

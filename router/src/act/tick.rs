@@ -19,7 +19,7 @@ use crate::{
 };
 use findings_formatters::{Message, view::Kind};
 use jiff::{SignedDuration, Timestamp};
-use std::collections::BTreeMap;
+use std::{cmp::Reverse, collections::BTreeMap};
 
 /// Entries looked at in one tick; what is left is due the next time.
 const DUE_MAX: usize = 500;
@@ -49,7 +49,10 @@ impl<L: Ledger, M: Messenger, R: Remediator, P: Publisher> Router<'_, L, M, R, P
         for (channel, entries) in channels {
             self.send_digest(channel, &entries, now, &mut ticked).await?;
         }
-        for entry in due.iter().filter(|e| e.edit_due.is_some_and(|at| at <= now)) {
+        let mut edits: Vec<&Entry> = due.iter().filter(|e| e.edit_due.is_some_and(|at| at <= now)).collect();
+        // A storm's card names the latest of what it tells: that one edits it.
+        edits.sort_by_key(|e| e.cards.iter().any(|c| c.storm).then_some(Reverse(e.last_seen)));
+        for entry in edits {
             // Edits are limited for the whole workspace: when one has to wait, so have all.
             if !self.edit(entry.clone(), now, &mut ticked).await? {
                 break;
