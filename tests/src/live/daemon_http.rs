@@ -86,12 +86,12 @@ fn events_come_in_by_http_and_go_out_on_the_bus() {
         assert!(!said.contains(secret) && !metrics.contains(secret), "a secret was printed");
     }
 
-    let heard: Vec<Value> = aws.drain(&listener.url).iter().map(|b| serde_json::from_str(b).expect("JSON")).collect();
+    let events: Vec<Value> = aws.drain(&listener.url).iter().map(|b| serde_json::from_str(b).expect("JSON")).collect();
     let of =
         |event: &Value| (event["source"].clone(), event["detail-type"].clone(), event["detail"]["class_uid"].clone());
     let expected = (Value::from("findings-router"), Value::from("Finding Told"), Value::from(2004));
-    assert_eq!(heard.iter().map(of).collect::<Vec<_>>(), [expected.clone(), expected]);
-    assert_eq!(heard[0]["detail"]["unmapped"]["novelty"], "new");
+    assert_eq!(events.iter().map(of).collect::<Vec<_>>(), [expected.clone(), expected]);
+    assert_eq!(events[0]["detail"]["unmapped"]["novelty"], "new");
 }
 
 #[test]

@@ -55,7 +55,7 @@ fn a_message_that_takes_long_is_not_shown_to_others() {
 fn a_retry_after_is_never_undercut() {
     const PROBLEMS: usize = 30;
     let (slack, aws, home) = (Slack::start(&["security"]), Aws::start(), Home::with("[queue]\nconcurrency = 16\n"));
-    let queue = aws.queue("findings", Duration::from_secs(60), 100);
+    let queue = aws.queue("findings", Duration::from_mins(1), 100);
     slack.fail("chat.postMessage", When::Every(4), Failure::RateLimited(2));
     slack.fail("chat.postMessage", When::Every(7), Failure::Http(503));
     aws.send(&queue, &(0..PROBLEMS).map(|p| event(p, 0)).collect::<Vec<_>>());

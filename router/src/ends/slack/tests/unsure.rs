@@ -113,7 +113,6 @@ async fn an_unsure_delivery_is_looked_for() {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "what the test measures")]
 #[tokio::test]
 async fn looks_go_back_to_the_first_attempt_page_by_page() {
     let next = Say::Ok(json!({ "messages": [], "response_metadata": { "next_cursor": "more=" } }));
