@@ -1,4 +1,7 @@
 //! Performs a plan: one action after the other, each recorded before the next, so that a crash can double one at most.
+#[cfg(test)]
+mod tests;
+
 use super::{
     ports::{Delivery, Ledger, Messenger, Publisher, Put, Remediator, Trouble},
     router::{CONFLICTS_MAX, Performed, Router},

@@ -46,7 +46,7 @@ pub(in crate::act) fn policy() -> Policy {
     policy_of(CONFIG)
 }
 
-fn policy_of(config: &str) -> Policy {
+pub(in crate::act) fn policy_of(config: &str) -> Policy {
     let file = PolicyFile { name: "mining".to_owned(), path: "mining.toml".to_owned(), text: CONTAIN.to_owned() };
     let user = UserFiles { playbooks: vec![file], ..UserFiles::default() };
     Policy::load(crate::testing::config(config), &user).unwrap()
