@@ -81,6 +81,18 @@ pub(crate) fn claim(finding: &Finding) -> Claim {
     }
 }
 
+/// GuardDuty's word on a numbered instance, so many seconds into the tests' day.
+pub(crate) fn guardduty(kind: &str, instance: u32, second: i64, severity: &str, archived: bool) -> String {
+    let time = at(second);
+    format!(
+        r#"{{"id":"e{instance}-{second}","source":"aws.guardduty","detail-type":"GuardDuty Finding","account":"{ACCOUNT}",
+        "region":"eu-west-1","time":"{time}","detail":{{"arn":"arn:{instance}","id":"{instance}","type":"{kind}",
+        "title":"Something {instance}","severity":{severity},"accountId":"{ACCOUNT}","region":"eu-west-1","updatedAt":"{time}",
+        "service":{{"archived":{archived},"count":1}},
+        "resource":{{"resourceType":"Instance","instanceDetails":{{"instanceId":"i-{instance:017x}"}}}}}}}}"#
+    )
+}
+
 /// An edit of a card.
 pub(crate) fn edit() -> Notify {
     Notify {

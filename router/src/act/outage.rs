@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     decide::policy::{Policy, UserFiles},
-    testing::{at, config},
+    testing::{at, config, guardduty},
     values::{
         action::{Disposition, Later, Notify, NotifyMode, Outcome},
         entry::State,
@@ -94,14 +94,7 @@ impl Messenger for &Outage<'_> {
 /// Every tenth is critical, and has a card of its own; the others are a storm.
 fn finding(n: u32, revision: u32) -> String {
     let severity = if n.is_multiple_of(10) { "9.5" } else { "8" };
-    let time = at(i64::from(n) / 10 + i64::from(revision));
-    format!(
-        r#"{{"id":"e{n}-{revision}","source":"aws.guardduty","detail-type":"GuardDuty Finding","account":"111122223333",
-        "region":"eu-west-1","time":"{time}","detail":{{"arn":"arn:{n}","id":"{n}","type":"Backdoor:EC2/Spambot",
-        "title":"t","severity":{severity},"accountId":"111122223333","region":"eu-west-1","updatedAt":"{time}",
-        "service":{{"archived":false,"count":1}},
-        "resource":{{"resourceType":"Instance","instanceDetails":{{"instanceId":"i-{n:017x}"}}}}}}}}"#
-    )
+    guardduty("Backdoor:EC2/Spambot", n, i64::from(n) / 10 + i64::from(revision), severity, false)
 }
 
 #[test]

@@ -134,31 +134,32 @@ impl<L: Ledger, M: Messenger, R: Remediator, P: Publisher> Router<'_, L, M, R, P
             target: None,
             mentions: Vec::new(),
         };
-        let message = self.formatter.slack(&show::digest(&self.policy.config, entries));
-        let message = match message {
+        let message = match self.formatter.slack(&show::digest(&self.policy.config, entries)) {
             Ok(message) => message,
             Err(error) => {
-                return {
-                    ticked.errors.push(error.to_string());
-                    Ok(())
-                };
+                ticked.errors.push(error.to_string());
+                return Ok(());
             }
         };
-        let until = entries.iter().flat_map(|e| &e.waiting).map(|w| w.until).min().unwrap_or(now).to_string();
+        let waiting = entries.iter().flat_map(|e| &e.waiting).filter(|w| w.destination == channel);
+        let until = waiting.map(|w| w.until).min().unwrap_or(now).to_string();
         let key = digest(["digest", channel, &until]);
         // Whoever claimed it before did not come to the end.
         let unsure = tally.items.len() > 1;
-        let since = tally.since.unwrap_or(now);
-        match self.messenger.send(&notify, &message, Delivery { key: &key, unsure, since }).await {
-            Outcome::Done(_) | Outcome::Nothing => ticked.digests += 1,
-            Outcome::Later(later) => {
-                return {
-                    ticked.errors.push(format!("{channel}: {}", later.why));
-                    Ok(())
-                };
-            }
-            Outcome::Failed(why) => ticked.errors.push(format!("{channel}: {why}")),
+        let delivery = Delivery { key: &key, unsure, since: tally.since.unwrap_or(now) };
+        let mut outcome = self.messenger.send(&notify, &message, delivery).await;
+        let operations = self.policy.config.operations.as_ref().filter(|o| *o != channel);
+        if let (Outcome::Failed(why), Some(operations)) = (&outcome, operations) {
+            ticked.errors.push(format!("{channel}: {why}"));
+            let instead = Notify { destination: operations.clone(), ..notify };
+            outcome = self.messenger.send(&instead, &message, delivery).await;
         }
+        // Nobody has read it: it stays due, and is tried again when the claim has ended.
+        if let Some(why) = outcome.went_wrong() {
+            ticked.errors.push(format!("the digest of {channel}: {why}"));
+            return Ok(());
+        }
+        ticked.digests += 1;
         for entry in entries {
             self.told_in_digest((*entry).clone(), channel, now).await?;
         }

@@ -5,7 +5,7 @@ use crate::{
         router::{Handled, tests::policy_of},
         world::{World, handle, now_or_never},
     },
-    testing::at,
+    testing::{at, guardduty},
     values::action::Disposition,
 };
 use std::sync::Mutex;
@@ -25,14 +25,9 @@ impl Messenger for &Refusing<'_> {
     }
 }
 
-const EVENT: &str = r#"{"id":"e","source":"aws.guardduty","detail-type":"GuardDuty Finding","account":"111122223333",
-    "region":"eu-west-1","time":"2026-01-01T00:00:00Z","detail":{"arn":"arn:1","id":"1","type":"Test:EC2/Mining","title":"t",
-    "severity":8,"accountId":"111122223333","region":"eu-west-1","updatedAt":"2026-01-01T00:00:00Z",
-    "service":{"archived":false,"count":1},"resource":{"resourceType":"Instance","instanceDetails":{"instanceId":"i-01"}}}}"#;
-
 fn deliver(config: &str, ends: &Refusing<'_>, now: i64) -> Handled {
-    let policy = policy_of(config);
-    now_or_never(handle(&policy, (ends.world, ends, ends.world), EVENT, at(now))).expect("no crash").remove(0)
+    let (policy, event) = (policy_of(config), guardduty("Test:EC2/Mining", 1, 0, "8", false));
+    now_or_never(handle(&policy, (ends.world, ends, ends.world), &event, at(now))).expect("no crash").remove(0)
 }
 
 #[test]

@@ -7,7 +7,7 @@ use crate::{
         world::{self, Fault, World, handle, now_or_never},
     },
     decide::policy::{PolicyFile, UserFiles},
-    testing::at,
+    testing::{at, guardduty},
     values::{
         action::{Later, Notify},
         entry::Tally,
@@ -54,14 +54,7 @@ pub(in crate::act) fn policy_of(config: &str) -> Policy {
 
 /// GuardDuty's word on an instance, so many seconds into the day.
 fn event(instance: u32, second: i64, severity: &str, archived: bool) -> String {
-    let updated = at(second);
-    format!(
-        r#"{{"id":"e{instance}-{second}","source":"aws.guardduty","detail-type":"GuardDuty Finding","account":"111122223333",
-        "region":"eu-west-1","time":"{updated}","detail":{{"arn":"arn:{instance}","id":"{instance}","type":"Test:EC2/Mining",
-        "title":"t","severity":{severity},"accountId":"111122223333","region":"eu-west-1","updatedAt":"{updated}",
-        "service":{{"archived":{archived},"count":1}},
-        "resource":{{"resourceType":"Instance","instanceDetails":{{"instanceId":"i-{instance:08x}"}}}}}}}}"#
-    )
+    guardduty("Test:EC2/Mining", instance, second, severity, archived)
 }
 
 fn deliver(policy: &Policy, world: &World, text: &str, now: i64) -> Told {

@@ -3,7 +3,7 @@ use super::*;
 use crate::{
     act::world::{Fault, World, handle, now_or_never, router},
     decide::policy::{Policy, UserFiles},
-    testing::{at, config},
+    testing::{at, config, guardduty},
     values::action::Disposition,
 };
 
@@ -31,14 +31,7 @@ fn policy() -> Policy {
 }
 
 fn event(n: u32, second: i64, severity: &str, archived: bool) -> String {
-    let time = at(second);
-    format!(
-        r#"{{"id":"e{n}-{second}","source":"aws.guardduty","detail-type":"GuardDuty Finding","account":"111122223333",
-        "region":"eu-west-1","time":"{time}","detail":{{"arn":"arn:{n}","id":"{n}","type":"Test:EC2/Unknown",
-        "title":"Something {n}","severity":{severity},"accountId":"111122223333","region":"eu-west-1","updatedAt":"{time}",
-        "service":{{"archived":{archived},"count":1}},
-        "resource":{{"resourceType":"Instance","instanceDetails":{{"instanceId":"i-{n:017x}"}}}}}}}}"#
-    )
+    guardduty("Test:EC2/Unknown", n, second, severity, archived)
 }
 
 fn deliver(policy: &Policy, world: &World, text: &str, now: i64) {
@@ -130,6 +123,7 @@ fn a_digest_survives_every_fault() {
     for fault in [
         Fault::Later,
         Fault::Lost,
+        Fault::Failed,
         Fault::Trouble,
         Fault::TroubleAfter,
         Fault::Conflict,

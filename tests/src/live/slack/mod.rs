@@ -30,7 +30,7 @@ pub(crate) const TOKEN: &str = "xoxb-the-token-of-the-double";
 pub(crate) const TEAM_URL: &str = "https://double.slack.com/";
 const TEAM: &str = "T00000001";
 /// The secret part of every webhook.
-const HOOK: &str = "XXXXXXXXXXXXXXXXXXXXXXXX";
+const HOOK: &str = "the-hook-of-the-double-01";
 /// Everything that the router may need.
 const SCOPES: [&str; 6] =
     ["chat:write", "chat:write.public", "channels:read", "channels:history", "groups:read", "groups:history"];
