@@ -5,10 +5,10 @@ use crate::{
     act::ports::Trouble,
     decide::config::{Config, DESTINATION, Live, Reference, Route, Store},
     ends::{
-        connect::{Aws, env},
+        connect::{Aws, env, slack_settings},
         ledger::Embedded,
         secrets,
-        slack::{self, Slack},
+        slack::Slack,
     },
 };
 use aws_sdk_sqs::{
@@ -16,7 +16,7 @@ use aws_sdk_sqs::{
     error::{DisplayErrorContext, ProvideErrorMetadata},
 };
 use secrecy::SecretString;
-use std::{collections::BTreeMap, path::Path, time::Duration};
+use std::{collections::BTreeMap, path::Path};
 
 /// Fewer receives bury findings while Slack is away for an hour: waits grow to a quarter of one.
 const RECEIVES_MIN: u64 = 10;
@@ -210,15 +210,8 @@ async fn of_slack(config: &Config, aws: &Aws, reachable: bool, remarks: &mut Rem
         return remarks.add("error", "Slack is not connected", help);
     }
     let webhooks = live.slack_webhooks.keys().filter_map(|c| Some((c.clone(), found.remove(c.as_str())?)));
-    let mut webhooks: BTreeMap<String, SecretString> = webhooks.collect();
-    let settings = slack::Settings {
-        any_webhook: webhooks.remove("*"),
-        webhooks,
-        token: found.remove(BOT_TOKEN),
-        api: live.slack_api.clone().unwrap_or_else(|| slack::API.to_owned()),
-        patience: Duration::from_secs(30),
-        pace: slack::PACE,
-    };
+    let webhooks = webhooks.collect();
+    let settings = slack_settings(live, found.remove(BOT_TOKEN), webhooks);
     // What could not be fetched has been said.
     if settings.token.is_none() && settings.webhooks.is_empty() && settings.any_webhook.is_none() {
         return;

@@ -8,14 +8,14 @@ use super::{
     slack::{self, Slack},
 };
 use crate::{
-    act::router::Router,
+    act::{ports::SEND_MAX, router::Router},
     cli::setup::Setup,
     decide::config::{self, Reference},
     values::action::Mode,
 };
 use aws_config::{BehaviorVersion, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
 use secrecy::SecretString;
-use std::{path::Path, time::Duration};
+use std::{collections::BTreeMap, path::Path, time::Duration};
 use tokio::sync::OnceCell;
 
 /// The router with its ends in the world.
@@ -117,22 +117,13 @@ pub async fn connect(setup: &'static Setup, patience: Duration) -> Result<Connec
     };
     let signing_secret = fetch(live.slack_signing_secret.as_ref(), &mut wrong).await;
     let http_token = fetch(live.http_token.as_ref(), &mut wrong).await;
-    let mut settings = slack::Settings {
-        token: fetch(live.slack_token.as_ref(), &mut wrong).await,
-        webhooks: std::collections::BTreeMap::new(),
-        any_webhook: None,
-        api: live.slack_api.clone().unwrap_or_else(|| slack::API.to_owned()),
-        patience,
-        pace: rehearsal.pace,
-    };
+    let token = fetch(live.slack_token.as_ref(), &mut wrong).await;
+    let mut webhooks = BTreeMap::new();
     for (channel, reference) in &live.slack_webhooks {
-        let Some(url) = fetch(Some(reference), &mut wrong).await else { continue };
-        if channel == "*" {
-            settings.any_webhook = Some(url);
-        } else {
-            settings.webhooks.insert(channel.clone(), url);
-        }
+        let url = fetch(Some(reference), &mut wrong).await;
+        webhooks.extend(url.map(|url| (channel.clone(), url)));
     }
+    let settings = slack::Settings { patience, pace: rehearsal.pace, ..slack_settings(live, token, webhooks) };
     if live.slack_token.is_none() && live.slack_webhooks.is_empty() {
         wrong.push(
             "Slack is not connected: set SLACK_BOT_TOKEN (xoxb-…) or SLACK_WEBHOOK_URL, or [slack] token in the configuration".to_owned(),
@@ -158,6 +149,22 @@ pub async fn connect(setup: &'static Setup, patience: Duration) -> Result<Connec
     };
     warn(setup);
     Ok(Connected { router, rehearsal, aws, signing_secret, http_token })
+}
+
+/// How Slack is reached with these secrets; the webhook of `*` is every other channel's.
+pub fn slack_settings(
+    live: &config::Live,
+    token: Option<SecretString>,
+    mut webhooks: BTreeMap<String, SecretString>,
+) -> slack::Settings {
+    slack::Settings {
+        token,
+        any_webhook: webhooks.remove("*"),
+        webhooks,
+        api: live.slack_api.clone().unwrap_or_else(|| slack::API.to_owned()),
+        patience: SEND_MAX.unsigned_abs(),
+        pace: slack::PACE,
+    }
 }
 
 /// Opens the ledger.
