@@ -1,41 +1,81 @@
-//! Compiles the shipped policy (sources and playbooks) into the binary, file by file, so that adding one touches no Rust.
+//! Compiles the shipped policy into the binary: sources and playbooks file by file, so that adding one touches no Rust, and
+//! what a start must know of every runbook.
 #![expect(clippy::disallowed_methods, reason = "a build script reads its environment and writes a file")]
+#[path = "src/decide/runbook/written.rs"]
+mod written;
+
+use serde_json::{Map, Value};
 use std::{
     env,
+    error::Error,
     fmt::Write,
     fs, io,
     path::{Path, PathBuf},
 };
 
-fn main() -> io::Result<()> {
-    let root = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").ok_or(io::ErrorKind::NotFound)?);
-    let mut out = String::new();
+fn main() -> Result<(), Box<dyn Error>> {
+    let root = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").ok_or("cargo names no folder")?);
+    let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("cargo names no folder")?);
+    let mut policy = String::new();
     for (name, folder) in [("SOURCES", "sources"), ("PLAYBOOKS", "playbooks")] {
-        println!("cargo::rerun-if-changed={folder}");
-        let mut files = Vec::new();
-        list(&root.join(folder), &mut files)?;
-        files.sort();
-        _ = writeln!(out, "pub const {name}: &[(&str, &str)] = &[");
-        for file in files {
+        _ = writeln!(policy, "pub const {name}: &[(&str, &str)] = &[");
+        for file in list(&root.join(folder), "toml")? {
             let short = file.strip_prefix(root.join(folder)).unwrap_or(&file).with_extension("");
             let short = short.to_string_lossy().replace('\\', "/");
-            _ = writeln!(out, "    ({short:?}, include_str!({:?})),", file.to_string_lossy());
+            _ = writeln!(policy, "    ({short:?}, include_str!({:?})),", file.to_string_lossy());
         }
-        _ = writeln!(out, "];");
+        _ = writeln!(policy, "];");
     }
-    let to = PathBuf::from(env::var_os("OUT_DIR").ok_or(io::ErrorKind::NotFound)?).join("shipped.rs");
-    fs::write(to, out)
+    fs::write(out.join("shipped.rs"), policy)?;
+    fs::write(out.join("runbooks.json"), runbooks(&root)?.to_string())?;
+    Ok(())
 }
 
-fn list(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
+/// AWS's documents as we wrote down what they take, and ours as they are.
+fn runbooks(root: &Path) -> Result<Value, Box<dyn Error>> {
+    let mut all = Map::new();
+    for file in list(&root.join("runbooks"), "toml")? {
+        let documents: Map<String, Value> =
+            toml::from_str(&fs::read_to_string(&file)?).map_err(|e| format!("{}: {e}", file.display()))?;
+        all.extend(documents);
+    }
+    for file in list(&root.join("../infra/runbooks"), "yaml")? {
+        let mut document =
+            written::summary(&fs::read_to_string(&file)?).map_err(|e| format!("{}: {e}", file.display()))?;
+        document["permissions"] = permissions(&file.with_extension("policy.json"))?;
+        all.insert(file.file_stem().unwrap_or_default().to_string_lossy().into_owned(), document);
+    }
+    Ok(Value::Object(all))
+}
+
+/// The actions that a policy allows.
+fn permissions(policy: &Path) -> Result<Value, Box<dyn Error>> {
+    let text = fs::read_to_string(policy).map_err(|e| format!("{}: {e}", policy.display()))?;
+    let policy: Value = serde_json::from_str(&text)?;
+    let statements = policy["Statement"].as_array().cloned().unwrap_or_default();
+    let mut actions: Vec<String> = Vec::new();
+    for action in statements.iter().filter(|s| s["Effect"] == "Allow").map(|s| &s["Action"]) {
+        let one = std::slice::from_ref(action);
+        actions
+            .extend(action.as_array().map_or(one, Vec::as_slice).iter().filter_map(Value::as_str).map(str::to_owned));
+    }
+    actions.sort();
+    actions.dedup();
+    Ok(actions.into())
+}
+
+/// The files below a folder with this ending, in order.
+fn list(folder: &Path, ending: &str) -> io::Result<Vec<PathBuf>> {
     println!("cargo::rerun-if-changed={}", folder.display());
+    let mut files = Vec::new();
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
         if path.is_dir() {
-            list(&path, files)?;
-        } else if path.extension().is_some_and(|e| e == "toml") {
+            files.extend(list(&path, ending)?);
+        } else if path.extension().is_some_and(|e| e == ending) {
             files.push(path);
         }
     }
-    Ok(())
+    files.sort();
+    Ok(files)
 }

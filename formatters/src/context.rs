@@ -2,13 +2,15 @@
 use serde_json::{Map, Value};
 use tera::Context;
 
-use crate::view::View;
+use crate::view::{Kind, View};
 use crate::{escape, shorten};
 
 /// How many units each text may have; what is not named here may have [`OTHER`].
 const LENGTHS: [(&str, usize); 7] =
     [("title", 150), ("why", 300), ("next", 150), ("signals", 120), ("parameters", 100), ("stopped", 200), ("id", 200)];
 const OTHER: usize = 120;
+/// A parameter where it is shown whole; a section of a dialog takes 3,000.
+const PARAMETER: usize = 2_900;
 /// How many items each list may have; the rest is counted in `more`.
 const ITEMS: [(&str, usize); 8] = [
     ("next", 4),
@@ -35,7 +37,9 @@ pub(crate) fn of(view: &View, labels: tera::Value) -> Result<Context, String> {
             }
         }
     }
-    tidy("", &mut value);
+    // What is approved is shown whole.
+    let whole = view.kind == Kind::Dialog;
+    tidy("", whole, &mut value);
     if value["title"] == "" {
         // A card without a title says at least which policy posted it.
         value["title"] = value["playbook"].clone();
@@ -47,26 +51,28 @@ pub(crate) fn of(view: &View, labels: tera::Value) -> Result<Context, String> {
 }
 
 /// Cleans and cuts every text. What shows nothing, and links that may not be followed, become empty.
-fn tidy(name: &str, value: &mut Value) {
+fn tidy(name: &str, whole: bool, value: &mut Value) {
     match value {
         Value::String(text) if LINKS.contains(&name) && escape::safe_url(text).is_none() => text.clear(),
         Value::String(_) if LINKS.contains(&name) => {}
         Value::String(text) => {
+            let whole = whole && name == "parameters";
             let most = LENGTHS.iter().find(|(known, _)| *known == name).map_or(OTHER, |(_, most)| *most);
-            *text = shorten::plain(&escape::clean(text), most);
+            *text = shorten::plain(&escape::clean(text), if whole { PARAMETER } else { most });
         }
         Value::Array(items) => {
-            if let Some((_, most)) = ITEMS.iter().find(|(known, _)| *known == name) {
+            let whole = whole && name == "parameters";
+            if let Some((_, most)) = ITEMS.iter().find(|(known, _)| *known == name && !whole) {
                 items.truncate(*most);
             }
             for item in items.iter_mut() {
-                tidy(name, item);
+                tidy(name, whole, item);
             }
             items.retain(|item| item.as_str() != Some(""));
         }
         Value::Object(fields) => {
             for (name, field) in fields.iter_mut() {
-                tidy(name, field);
+                tidy(name, whole, field);
             }
         }
         _ => {}

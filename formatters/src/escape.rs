@@ -199,6 +199,11 @@ pub(crate) fn is_mention(text: &str) -> bool {
     (3..=24).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit())
 }
 
+/// Text that shows as it is in a message of its own, outside any template.
+pub fn mrkdwn(text: &str) -> String {
+    restore(&prose(text))
+}
+
 /// The two stand-ins turned back, once the JSON is parsed.
 pub(crate) fn restore(text: &str) -> String {
     text.replace(QUOTE, "\"").replace(BACKSLASH, "\\")

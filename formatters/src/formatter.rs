@@ -46,12 +46,17 @@ const SHIPPED: &[(&str, &str)] = shipped![
     "slack/storm-line.json",
     "slack/digest.json",
     "slack/note.json",
+    "slack/remediation.json",
+    "slack/dialog.json",
     "slack/parts/fallback.json",
     "slack/parts/resource.json",
     "slack/parts/where.json",
     "slack/parts/place.json",
     "slack/parts/exercise.json",
     "slack/parts/remediation.json",
+    "slack/parts/state.json",
+    "slack/parts/asks.json",
+    "slack/parts/buttons.json",
     "slack/parts/who.json",
     "slack/parts/when.json",
     "slack/parts/footer.json",
@@ -60,7 +65,7 @@ const SHIPPED: &[(&str, &str)] = shipped![
 
 impl Kind {
     /// Every kind of message.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::Card,
         Self::Escalated,
         Self::Reminder,
@@ -69,6 +74,8 @@ impl Kind {
         Self::StormLine,
         Self::Digest,
         Self::Note,
+        Self::Remediation,
+        Self::Dialog,
     ];
 
     fn template(self) -> &'static str {
@@ -81,6 +88,8 @@ impl Kind {
             Self::StormLine => "slack/storm-line.json",
             Self::Digest => "slack/digest.json",
             Self::Note => "slack/note.json",
+            Self::Remediation => "slack/remediation.json",
+            Self::Dialog => "slack/dialog.json",
         }
     }
 }
@@ -149,6 +158,13 @@ impl Formatter {
         let parsed = json::parse(&rendered).map_err(|error| self.not_json(name, &error))?;
         let (text, blocks) = limits::hold(parsed).map_err(failed)?;
         Ok(Message { text, blocks })
+    }
+
+    /// A word of the locale files; the key where there is none.
+    pub fn label(&self, locale: Locale, key: &str) -> String {
+        let labels = self.labels.of(locale);
+        let label = labels.as_map().and_then(|labels| labels.get(&key.to_owned().into()).cloned());
+        label.as_ref().and_then(tera::Value::as_str).unwrap_or(key).to_owned()
     }
 
     fn path(&self, name: &str) -> String {

@@ -1,7 +1,8 @@
 //! Findings made up for looking at cards: every field filled, and nothing filled that can be empty. User templates are
 //! tried on both when they are loaded, and previews show them.
 use crate::view::{
-    AccountView, ActorView, Kind, LineView, Locale, RemediationView, ReporterView, ResourceView, StormView, View,
+    AccountView, ActorView, HushView, Kind, LineView, Locale, RemediationView, ReporterView, ResourceView, StormView,
+    View,
 };
 
 /// 2026-11-22 02:40 UTC.
@@ -73,26 +74,7 @@ pub fn full(kind: Kind, locale: Locale) -> View {
             words("Instance asked for a mining pool's address", "マイニングプールの名前解決"),
         ],
         also: vec!["ec2-suspicious-dns".to_owned()],
-        remediations: vec![
-            RemediationView {
-                runbook: "AWSSupport-ContainEC2Instance".to_owned(),
-                effect: "disruptive".to_owned(),
-                mode: "approve".to_owned(),
-                parameters: vec!["InstanceId=i-0abc123de456f7890".to_owned(), "Action=Contain".to_owned()],
-                stopped: None,
-                undo: true,
-                state: None,
-            },
-            RemediationView {
-                runbook: "AWS-StopEC2Instance".to_owned(),
-                effect: "disruptive".to_owned(),
-                mode: "automatic".to_owned(),
-                parameters: vec!["InstanceId=i-0abc123de456f7890".to_owned()],
-                stopped: Some(words("the resource is tagged protected", "保護タグが付いたリソースです")),
-                undo: false,
-                state: None,
-            },
-        ],
+        remediations: remediations(kind, locale),
         previous: Some("https://example.slack.com/archives/C0SECURITY/p1795200000000100".to_owned()),
         fingerprint: "5f0c9a7be1d24f66".to_owned(),
         playbook: "ec2-crypto-mining".to_owned(),
@@ -107,12 +89,67 @@ pub fn full(kind: Kind, locale: Locale) -> View {
             resolved: false,
         }],
         storm: Some(StormView { count: 27, minutes: 10 }),
+        interactive: true,
+        hushed: Some(HushView { by: "<@U0ALICE01>".to_owned(), until: Some(1_795_340_000) }),
     }
+}
+
+/// One that waits for a second approval, or failed; and one that a rail stopped.
+fn remediations(kind: Kind, locale: Locale) -> Vec<RemediationView> {
+    let life = is_life(kind);
+    let words = |en: &str, ja: &str| match locale {
+        Locale::En => en.to_owned(),
+        Locale::Ja => ja.to_owned(),
+    };
+    vec![
+        RemediationView {
+            runbook: "AWSSupport-ContainEC2Instance".to_owned(),
+            effect: "disruptive".to_owned(),
+            mode: "approve".to_owned(),
+            parameters: vec!["InstanceId=i-0abc123de456f7890".to_owned(), "Action=Contain".to_owned()],
+            stopped: None,
+            undo: true,
+            id: "0f2ad1c4-98be-5b6e-9c1d-6e1f0a2b3c4d".to_owned(),
+            plan: "9c1d6e1f0a2b3c4d".to_owned(),
+            asks: vec!["approve".to_owned(), "deny".to_owned()],
+            account: "111122223333".to_owned(),
+            region: "eu-west-1".to_owned(),
+            state: life.then(|| "failed".to_owned()),
+            by: Some("<@U0ALICE01>".to_owned()),
+            why: Some("Contain: the bucket for backups does not exist".to_owned()),
+            needed: 2,
+            approved: 1,
+            does: Some("Saves the instance's network settings and isolates it.".to_owned()),
+            caution: Some("Takes the instance off the network.".to_owned()),
+            undo_runbook: Some("AWSSupport-ContainEC2Instance".to_owned()),
+            link: Some(
+                "https://eu-west-1.console.aws.amazon.com/systems-manager/automation/execution/0f2ad1c4".to_owned(),
+            ),
+            ..RemediationView::default()
+        },
+        RemediationView {
+            runbook: "AWS-StopEC2Instance".to_owned(),
+            effect: "disruptive".to_owned(),
+            mode: "automatic".to_owned(),
+            parameters: vec!["InstanceId=i-0abc123de456f7890".to_owned()],
+            stopped: Some(words("the resource is tagged protected", "保護タグが付いたリソースです")),
+            ..RemediationView::default()
+        },
+    ]
+    .into_iter()
+    .take(if life { 1 } else { 2 })
+    .collect()
+}
+
+/// A message about one remediation.
+fn is_life(kind: Kind) -> bool {
+    matches!(kind, Kind::Remediation | Kind::Dialog)
 }
 
 /// A finding that is as empty as a finding can be.
 pub fn bare(kind: Kind, locale: Locale) -> View {
     let full = full(kind, locale);
+    let life = is_life(kind);
     View {
         why: String::new(),
         next: Vec::new(),
@@ -136,7 +173,14 @@ pub fn bare(kind: Kind, locale: Locale) -> View {
         finding_type: String::new(),
         signals: Vec::new(),
         also: Vec::new(),
-        remediations: Vec::new(),
+        // A reply tells a step of one.
+        remediations: if life {
+            vec![RemediationView { state: Some("started".to_owned()), ..RemediationView::default() }]
+        } else {
+            Vec::new()
+        },
+        interactive: false,
+        hushed: None,
         previous: None,
         mentions: Vec::new(),
         fixed: false,

@@ -9,6 +9,13 @@ use crate::{escape, shorten};
 pub fn terminal(message: &Message) -> String {
     let mut lines = Vec::new();
     for block in message.blocks.as_array().into_iter().flatten() {
+        if block["type"] == "actions" {
+            // A row of buttons is a line.
+            let mut row = Vec::new();
+            block["elements"].as_array().into_iter().flatten().for_each(|element| add(element, &mut row));
+            lines.push(row.join(" "));
+            continue;
+        }
         for part in ["text", "fields", "elements", "accessory"] {
             match block.get(part) {
                 Some(Value::Array(items)) => items.iter().for_each(|item| add(item, &mut lines)),
@@ -33,6 +40,10 @@ fn add(item: &Value, lines: &mut Vec<String>) {
             let label = item.get("text").and_then(text).unwrap_or_default();
             let url = item.get("url").and_then(Value::as_str).map(|url| format!(" <{url}>")).unwrap_or_default();
             lines.push(escape::clean(&format!("[{label}]{url}")));
+        }
+        Some("static_select") => {
+            let label = item.get("placeholder").and_then(text).unwrap_or_default();
+            lines.push(escape::clean(&format!("[{label} ▾]")));
         }
         _ => {}
     }

@@ -36,6 +36,10 @@ pub enum Kind {
     Digest,
     /// What the router could not do, for those who run it: `title` is what, `why` is why.
     Note,
+    /// A reply in the card's thread: a step in the life of the one remediation that the view holds.
+    Remediation,
+    /// What somebody reads before they approve the one remediation that the view holds, or take it back.
+    Dialog,
 }
 
 /// Everything one message can show.
@@ -97,10 +101,23 @@ pub struct View {
     pub mentions: Vec<String>,
     /// Whether this message stays as it is, because it goes through a webhook.
     pub fixed: bool,
+    /// Whether its buttons reach the router.
+    pub interactive: bool,
+    /// Who takes care of it (`<@U…>`); until when, Unix seconds, where it is only put off.
+    pub hushed: Option<HushView>,
     /// The lines of a digest.
     pub lines: Vec<LineView>,
     /// The count of a storm; none for everything else.
     pub storm: Option<StormView>,
+}
+
+/// Somebody takes care of a problem.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct HushView {
+    /// Who, as Slack mentions them.
+    pub by: String,
+    /// Until when, Unix seconds; until it is over, where nothing is said.
+    pub until: Option<i64>,
 }
 
 /// A problem in one line.
@@ -184,11 +201,44 @@ pub struct RemediationView {
     pub parameters: Vec<String>,
     /// Why it will not run, where a rail stopped it.
     pub stopped: Option<String>,
+    /// The rail that stopped it.
+    pub rail: String,
     /// Whether it can be undone by a runbook.
     pub undo: bool,
-    /// How far it got: `proposed`, `approved`, `started`, `succeeded`, `failed`, `verified`, `unverified` or `undone`;
-    /// none while nothing was done, when `mode` says what will be.
+    /// How far it got: `denied`, `expired`, `approved`, `started`, `succeeded`, `failed`, `verified`, `unverified`, `undoing`,
+    /// `undone` or `undo-failed`; none while nothing was done, when `mode` says what will be. In a reply, the step that it
+    /// tells: one of these, `consented`, `stopping`, `stopped`, `waiting` or `undo-started`.
     pub state: Option<String>,
+    /// Names it, for the command line and for buttons.
+    pub id: String,
+    /// Names exactly this plan of it, for buttons.
+    pub plan: String,
+    /// What can be asked for now: `approve`, `deny`, `stop`, `undo`.
+    pub asks: Vec<String>,
+    /// The account it runs in.
+    pub account: String,
+    /// The Region it runs in.
+    pub region: String,
+    /// Who did what the state says, as Slack mentions them (`<@U…>`).
+    pub by: Option<String>,
+    /// Why, or with what.
+    pub why: Option<String>,
+    /// The step that the execution is at, or that failed.
+    pub step: Option<String>,
+    /// The execution's page in the AWS console.
+    pub link: Option<String>,
+    /// How many people have approved it, and how many it takes.
+    pub approved: usize,
+    /// See `approved`.
+    pub needed: usize,
+    /// What it does, in a sentence, from the document.
+    pub does: Option<String>,
+    /// What may break, or is not kept for an undo.
+    pub caution: Option<String>,
+    /// What takes it back, where something does.
+    pub undo_runbook: Option<String>,
+    /// How the last attempt ended, where it can be tried again.
+    pub again: bool,
 }
 
 /// A storm: many findings of one playbook in one account and channel.

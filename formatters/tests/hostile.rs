@@ -1,7 +1,7 @@
 //! Whatever an attacker writes into any text of a view: the message is valid, within Slack's limits, and inert.
 #![expect(clippy::expect_used, clippy::panic, reason = "helpers of tests")]
 use findings_formatters::view::{
-    AccountView, ActorView, LineView, RemediationView, ReporterView, ResourceView, StormView,
+    AccountView, ActorView, HushView, LineView, RemediationView, ReporterView, ResourceView, StormView,
 };
 use findings_formatters::{Formatter, Kind, Locale, Message, View, sample, shorten, terminal};
 use proptest::prelude::*;
@@ -96,6 +96,40 @@ fn view() -> impl Strategy<Value = View> {
                 count,
                 resolved,
             };
+            let mut remediations: Vec<RemediationView> = remediations
+                .into_iter()
+                .map(|(runbook, effect, mode, parameters, stopped, undo, state)| RemediationView {
+                    runbook,
+                    effect,
+                    mode,
+                    parameters,
+                    stopped,
+                    undo,
+                    rail: title.clone(),
+                    id: fingerprint.clone(),
+                    plan: title.clone(),
+                    asks: vec!["approve".to_owned(), "undo".to_owned()],
+                    by: Some(title.clone()),
+                    why: Some(why.clone()),
+                    step: Some(title.clone()),
+                    link: link.clone(),
+                    does: Some(why.clone()),
+                    caution: Some(why.clone()),
+                    undo_runbook: Some(title.clone()),
+                    account: title.clone(),
+                    region: title.clone(),
+                    approved: 1,
+                    needed: 2,
+                    again: storm,
+                    // A reply always tells a step.
+                    state: state.or_else(|| Some("failed".to_owned())),
+                })
+                .collect();
+            // A reply, or a dialog, is about one.
+            if matches!(kind, Kind::Remediation | Kind::Dialog) {
+                let one = || RemediationView { state: Some("started".to_owned()), ..RemediationView::default() };
+                remediations.resize_with(1, one);
+            }
             View {
                 kind,
                 locale,
@@ -122,24 +156,15 @@ fn view() -> impl Strategy<Value = View> {
                 finding_type,
                 signals,
                 also,
-                remediations: remediations
-                    .into_iter()
-                    .map(|(runbook, effect, mode, parameters, stopped, undo, state)| RemediationView {
-                        runbook,
-                        effect,
-                        mode,
-                        parameters,
-                        stopped,
-                        undo,
-                        state,
-                    })
-                    .collect(),
+                remediations,
                 previous,
                 fingerprint,
                 playbook,
                 mentions,
                 fixed: storm,
                 lines: vec![row; 25],
+                interactive: resolved,
+                hushed: storm.then(|| HushView { by: "<@U0ALICE01>".to_owned(), until: Some(first_seen) }),
                 storm: storm.then_some(StormView { count, minutes: 10 }),
             }
         },
@@ -187,11 +212,31 @@ fn check(message: &Message) {
             Some("context") => {
                 block["elements"].as_array().expect("elements").iter().for_each(|e| check_object(e, 2000));
             }
+            Some("actions") => check_actions(block["elements"].as_array().expect("elements")),
             other => panic!("our templates have no {other:?}"),
         }
     }
     let shown = terminal(message);
     assert!(shown.chars().all(|c| c == '\n' || !c.is_control()), "{shown:?}");
+}
+
+/// Labels are ours, and values come back as they were sent.
+fn check_actions(elements: &[Value]) {
+    assert!((1..=25).contains(&elements.len()));
+    for element in elements {
+        let (label, values) = match element["type"].as_str() {
+            Some("button") => (&element["text"], vec![&element["value"]]),
+            Some("static_select") => {
+                let options = element["options"].as_array().expect("options").iter();
+                (&element["placeholder"], options.map(|o| &o["value"]).collect())
+            }
+            other => panic!("our templates have no {other:?}"),
+        };
+        assert_eq!(label["type"], "plain_text");
+        assert!(shorten::units(label["text"].as_str().expect("a label")) <= 75);
+        assert!(element["action_id"].as_str().is_some_and(|id| !id.is_empty() && id.len() <= 255));
+        assert!(values.iter().all(|v| v.as_str().is_some_and(|v| shorten::units(v) <= 2000)));
+    }
 }
 
 fn check_object(object: &Value, most: usize) {

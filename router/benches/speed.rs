@@ -56,7 +56,7 @@ fn policy(extra: usize) -> Policy {
             when(i)
         ),
     });
-    let user = UserFiles { sources: Vec::new(), playbooks: playbooks.collect() };
+    let user = UserFiles { playbooks: playbooks.collect(), ..UserFiles::default() };
     Policy::load(Config::default(), &user).map_err(|p| p[0].to_string()).unwrap()
 }
 
@@ -69,7 +69,8 @@ fn decide(policy: &Policy, body: &str, known: Option<&Entry>, now: Timestamp) ->
     let playbook = &policy.playbooks[claim.playbook];
     let timing = Timing { quiet: playbook.quiet, memory: playbook.memory, threshold: None };
     let (novelty, mut entry) = advance(known.cloned(), &one.finding, claim, timing, now);
-    let facts = Facts { config: &policy.config, playbook, finding: &one.finding, claim, novelty, tree: one.tree, now };
+    let (config, catalogue) = (&policy.config, &policy.catalogue);
+    let facts = Facts { config, catalogue, playbook, finding: &one.finding, claim, novelty, tree: one.tree, now };
     let actions = plan(&facts, &mut entry, &mut Tallies::new());
     (actions.len(), Some(entry))
 }
@@ -83,7 +84,8 @@ fn card(policy: &Policy, formatter: &Formatter, texts: &Texts, body: &str, now: 
     let playbook = &policy.playbooks[claim.playbook];
     let timing = Timing { quiet: playbook.quiet, memory: playbook.memory, threshold: None };
     let (novelty, mut entry) = advance(None, &one.finding, claim, timing, now);
-    let facts = Facts { config: &policy.config, playbook, finding: &one.finding, claim, novelty, tree: one.tree, now };
+    let (config, catalogue) = (&policy.config, &policy.catalogue);
+    let facts = Facts { config, catalogue, playbook, finding: &one.finding, claim, novelty, tree: one.tree, now };
     let actions = plan(&facts, &mut entry, &mut Tallies::new());
     let Some(Action::Notify(notify)) = actions.into_iter().next() else { return 0 };
     let context = show::context(facts.config, &one.finding, claim, &serde_json::Value::Null);

@@ -1,6 +1,8 @@
 //! What unit tests build from: one finding, its claim, a playbook, a configuration, a clock. Rows change what they are about.
 use crate::{
-    decide::{config::Config, novelty::Timing, playbook::Playbook, written::Problem},
+    decide::{
+        config::Config, novelty::Timing, playbook::Playbook, policy::PolicyFile, runbook::Catalogue, written::Problem,
+    },
     values::{
         action::{Notify, NotifyMode},
         finding::{Finding, Resource, Status},
@@ -103,6 +105,24 @@ pub(crate) fn edit() -> Notify {
         target: Some("1".to_owned()),
         mentions: Vec::new(),
     }
+}
+
+/// An SSM document that takes these parameters, all of them lists, and runs in the caller's role.
+pub(crate) fn document(name: &str, parameters: &[&str]) -> PolicyFile {
+    let parameters: Vec<String> =
+        parameters.iter().map(|p| format!("  {p}: {{ type: StringList, default: [] }}\n")).collect();
+    let parameters = parameters.concat();
+    let text = format!("description: Does it.\nparameters:\n{parameters}\nmainSteps: [{{ name: Verify }}]\n");
+    PolicyFile { name: name.to_owned(), path: format!("{name}.yaml"), text }
+}
+
+/// What is known of the runbooks that tests name.
+pub(crate) fn catalogue() -> Catalogue {
+    let mut problems = Vec::new();
+    let documents = ["Contain", "Other", "Runbook", "Run"].map(|n| document(n, &["InstanceId", "Action", "P"]));
+    let catalogue = Catalogue::load("{}", &documents, &mut problems);
+    assert!(problems.is_empty(), "{problems:#?}");
+    catalogue
 }
 
 /// A playbook that claims GuardDuty findings, with more lines after it.

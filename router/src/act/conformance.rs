@@ -15,8 +15,8 @@ use std::{
     task::{Context, Poll},
 };
 
-/// DynamoDB takes items of 400 kB; this leaves room for keys and what is added later.
-pub const JSON_MAX: usize = 350_000;
+/// DynamoDB takes items of 400 KiB (409,600 bytes); this leaves room for keys.
+pub const JSON_MAX: usize = 395_000;
 /// Consumers that write one version at the same time.
 const RACERS: u64 = 24;
 

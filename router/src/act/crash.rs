@@ -2,7 +2,7 @@
 //! message comes again, and what is left in the end is what an undisturbed run leaves.
 use super::{
     router::tests,
-    world::{Fault, World, drain, now_or_never, router},
+    world::{Fault, Sent, World, drain, now_or_never, router},
 };
 use crate::{
     decide::{
@@ -60,20 +60,42 @@ fn end(policy: &Policy, world: &World) -> End {
     let quiet = World {
         ledger: world.ledger.clone(),
         channel: std::mem::take(&mut *world.channel.lock().unwrap()).into(),
+        started: std::mem::take(&mut *world.started.lock().unwrap()).into(),
         ..World::default()
     };
-    for _ in 0..3 {
-        let ticked = now_or_never(router(policy, (&quiet, &quiet, &quiet)).tick(end_of_time())).unwrap();
+    for day in 0..6 {
+        let now = end_of_time() + SignedDuration::from_hours(48 * day);
+        let ticked = now_or_never(router(policy, (&quiet, &quiet, &quiet)).tick(now)).unwrap();
         assert_eq!(ticked.unwrap().errors, [""; 0]);
     }
     let mut channel: Vec<_> =
-        quiet.channel.lock().unwrap().iter().map(|m| (m.what.clone(), without_latest(&m.text))).collect();
+        quiet.channel.lock().unwrap().iter().map(|m| (m.what.clone(), without_latest(&of_problem(m)))).collect();
     channel.sort();
     let entries =
         now_or_never(crate::act::ports::Ledger::recent(&quiet.ledger, Timestamp::MIN, Timestamp::MAX, 10_000));
     let mut entries: Vec<String> = entries.unwrap().unwrap().iter().map(known).collect();
     entries.sort();
-    End { channel, executions: world.executions(), entries }
+    End { channel, executions: quiet.executions(), entries }
+}
+
+/// How lines begin that tell of a remediation.
+const MARKS: [&str; 7] = ["🔧", "⛔", "🚫", "❌", "⚠", "✅ Applied", "✅ Undone"];
+
+/// What a text says of the problem: how far a remediation had got when it was resolved is not the same after a fault.
+fn of_problem(message: &Sent) -> String {
+    let text = &message.text;
+    if message.what.ends_with(" Remediation") {
+        return text.clone();
+    }
+    let (title, blocks) = text.split_once('\n').unwrap_or((text, "[]"));
+    let mut blocks: serde_json::Value = serde_json::from_str(blocks).unwrap();
+    for block in blocks.as_array_mut().unwrap() {
+        if let Some(serde_json::Value::String(text)) = block.pointer_mut("/text/text") {
+            *text = text.lines().filter(|l| !MARKS.iter().any(|m| l.starts_with(m))).collect::<Vec<_>>().join("\n");
+        }
+    }
+    blocks.as_array_mut().unwrap().retain(|b| b.pointer("/text/text").is_none_or(|t| t != ""));
+    format!("{title}\n{blocks}")
 }
 
 /// Which finding a storm's card names as the latest depends on what came again last.
@@ -85,6 +107,8 @@ fn without_latest(text: &str) -> String {
 /// What an entry says, without when and in which order it was told.
 fn known(entry: &Entry) -> String {
     assert!(entry.owed.is_empty(), "{} still owes {:?}", entry.fingerprint, entry.owed);
+    let busy = entry.remediations.iter().find(|r| r.progress.is_busy() || r.claimed.is_some());
+    assert!(busy.is_none() && entry.news.is_empty(), "{} is not done: {busy:?} {:?}", entry.fingerprint, entry.news);
     let mut cards: Vec<_> = entry.cards.iter().map(|c| (&c.destination, c.storm)).collect();
     cards.sort();
     let Entry { fingerprint, episode, state, severity, reports, actors, waiting, .. } = entry;
@@ -93,13 +117,15 @@ fn known(entry: &Entry) -> String {
 
 /// How many messages are there beside those of the undisturbed run; fails where one is missing.
 fn doubled(got: &[(String, String)], expected: &[(String, String)], what: &str) -> usize {
-    let mut rest: Vec<_> = got.iter().collect();
-    for one in expected {
+    // Which steps a reply told depends on how far a remediation had got; none is told twice.
+    let (steps, mut rest): (Vec<_>, Vec<_>) = got.iter().partition(|m| m.0.ends_with(" Remediation"));
+    let twice = steps.iter().enumerate().filter(|(at, step)| steps[..*at].contains(step)).count();
+    for one in expected.iter().filter(|m| !m.0.ends_with(" Remediation")) {
         let at = rest.iter().position(|r| *r == one);
         assert!(at.is_some(), "{what}: lost or not kept true:\n{one:#?}\nleft over: {rest:#?}");
         rest.remove(at.unwrap());
     }
-    rest.len()
+    rest.len() + twice
 }
 
 /// Every fault at every call of one story.
@@ -122,7 +148,8 @@ fn table(policy: &Policy, name: &str, story: &[(i64, String)]) -> usize {
                 let got = end(policy, &world);
                 let more = doubled(&got.channel, &expected.channel, &what);
                 assert!(more <= usize::from(blind), "{what}: {more} doubled: {:#?}", world.sent());
-                assert_eq!(got.executions, expected.executions, "{what}: remediated once per opening");
+                // What was resolved before it began is withdrawn.
+                assert!(got.executions <= expected.executions, "{what}: remediated once per opening");
                 assert_eq!(got.entries, expected.entries, "{what}");
                 let rejected = told.iter().flatten().any(|h| h.disposition() == Disposition::Reject);
                 let calmly = name.contains("broken");

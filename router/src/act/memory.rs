@@ -1,8 +1,12 @@
 //! The in-memory twins of the ports: replay and tests use them, and nothing leaves the machine.
-use super::ports::{Delivery, Ledger, Messenger, Publisher, Put, Remediator, Trouble};
-use crate::values::{
-    action::{Notify, NotifyMode, Outcome, Posted, Publish, Remediate},
-    entry::{Entry, Tally},
+use super::ports::{Delivery, Ledger, Messenger, Miss, Publisher, Put, Remediator, Trouble};
+use crate::{
+    decide::remediation::{Said, Seen, Sight},
+    values::{
+        action::{Notify, NotifyMode, Outcome, Posted, Publish},
+        entry::{Entry, Tally},
+        remediation::Job,
+    },
 };
 use findings_formatters::Message;
 use jiff::Timestamp;
@@ -121,8 +125,27 @@ impl Messenger for MemoryMessenger {
 pub struct MemoryRemediator;
 
 impl Remediator for MemoryRemediator {
-    async fn start(&self, _: &Remediate) -> Outcome {
-        Outcome::Done(None)
+    async fn start(&self, _: &Job, client_token: &str, _: &str) -> Result<Option<String>, Miss> {
+        // An execution's id is a UUID too: recorded status events can name it.
+        Ok(Some(client_token.to_owned()))
+    }
+
+    async fn find(&self, _: &Job, _: &str) -> Result<Option<String>, Miss> {
+        Ok(None)
+    }
+
+    /// It believes what an event says: there is nobody else to ask.
+    async fn look(&self, _: &Job, _: &str, said: Option<&Said>) -> Result<Sight, Miss> {
+        let status = said.map_or("InProgress", |s| s.status.as_str());
+        Ok(Sight { status: status.to_owned(), state: Seen::of(status), ..Sight::default() })
+    }
+
+    async fn stop(&self, _: &Job, _: &str) -> Result<(), Miss> {
+        Ok(())
+    }
+
+    async fn calendars(&self, _: &Job, names: &[String], _: Timestamp) -> Result<(), String> {
+        Err(format!("the change calendar {} cannot be read here", names.join(", ")))
     }
 }
 

@@ -9,6 +9,7 @@ pub mod memory;
 mod outage;
 mod perform;
 pub mod ports;
+pub mod remedy;
 pub mod router;
 pub mod tick;
 #[cfg(test)]

@@ -13,7 +13,7 @@ use crate::{
         show,
     },
     values::{
-        action::{Action, Later, Mode, Notify, NotifyMode, Outcome, Posted, Remediate},
+        action::{Action, Later, Notify, NotifyMode, Outcome, Posted},
         entry::{Card, Entry, History, OWED_MAX, Owed, push_bounded},
         finding::Finding,
         text::digest,
@@ -61,7 +61,8 @@ impl<L: Ledger, M: Messenger, R: Remediator, P: Publisher> Router<'_, L, M, R, P
         while let Some(action) = actions.next() {
             let (message, outcome) = match &action {
                 Action::Digest(_) => (None, Outcome::Done(None)),
-                Action::Remediate(r) => (None, self.remediate(r).await),
+                // It stands in the entry; what is approved is started when the problem has been told.
+                Action::Remediate(_) => (None, Outcome::Nothing),
                 Action::Publish(p) => {
                     let story = &telling.story;
                     let detail = ocsf::finding(&self.policy.config, &telling.entry, story.novelty, story.now);
@@ -76,8 +77,7 @@ impl<L: Ledger, M: Messenger, R: Remediator, P: Publisher> Router<'_, L, M, R, P
                 }
             };
             telling.note(&action.key(), &outcome);
-            let progress =
-                matches!(outcome, Outcome::Done(_)) && matches!(action, Action::Notify(_) | Action::Remediate(_));
+            let progress = matches!(outcome, Outcome::Done(_)) && matches!(action, Action::Notify(_));
             if claimed && progress && actions.peek().is_some() {
                 let finding = telling.story.finding;
                 telling.entry.owed.retain(|o| !o.is_of(finding));
@@ -133,14 +133,6 @@ impl<L: Ledger, M: Messenger, R: Remediator, P: Publisher> Router<'_, L, M, R, P
             };
         }
         (message, outcome)
-    }
-
-    async fn remediate(&self, remediate: &Remediate) -> Outcome {
-        if remediate.mode == Mode::Automatic && remediate.stopped.is_none() {
-            self.remediator.start(remediate).await
-        } else {
-            Outcome::Nothing
-        }
     }
 
     /// A template's mistake must not lose the finding: its title goes out as plain text, and the mistake is told.

@@ -1,8 +1,12 @@
 //! The ports to the outside world. Each says what is durable, or done, when it returns, and has an in-memory twin in
 //! [`super::memory`] that replay and the tests use.
-use crate::values::{
-    action::{Notify, Outcome, Publish, Remediate},
-    entry::{Entry, Tally},
+use crate::{
+    decide::remediation::{Said, Sight},
+    values::{
+        action::{Later, Notify, Outcome, Publish},
+        entry::{Entry, Tally},
+        remediation::Job,
+    },
 };
 use findings_formatters::Message;
 use jiff::{SignedDuration, Timestamp};
@@ -86,8 +90,33 @@ pub trait Publisher {
     ) -> impl Future<Output = Outcome> + Send;
 }
 
-/// Starts runbooks.
+/// Why SSM did not do what it was asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Miss {
+    /// It passes.
+    Later(Later),
+    /// It stays until somebody mends it.
+    Failed(String),
+}
+
+/// Starts runbooks, and looks how they are doing; in the account and Region of the job.
 pub trait Remediator {
-    /// When it returns `Done`, the execution was accepted; the same client token twice is one execution.
-    fn start(&self, remediate: &Remediate) -> impl Future<Output = Outcome> + Send;
+    /// When it returns `Ok`, the execution was accepted; the same client token twice is one execution. Gives its id, where SSM
+    /// tells it. `problem` is what the execution is tagged with.
+    fn start(
+        &self,
+        job: &Job,
+        client_token: &str,
+        problem: &str,
+    ) -> impl Future<Output = Result<Option<String>, Miss>> + Send;
+    /// The execution that was started with this client token.
+    fn find(&self, job: &Job, client_token: &str) -> impl Future<Output = Result<Option<String>, Miss>> + Send;
+    /// How an execution is doing; `said` is what an event says.
+    fn look(&self, job: &Job, execution: &str, said: Option<&Said>)
+    -> impl Future<Output = Result<Sight, Miss>> + Send;
+    /// Ends an execution.
+    fn stop(&self, job: &Job, execution: &str) -> impl Future<Output = Result<(), Miss>> + Send;
+    /// Whether all these change calendars are open; else says which is not, or could not be read.
+    fn calendars(&self, job: &Job, names: &[String], now: Timestamp)
+    -> impl Future<Output = Result<(), String>> + Send;
 }

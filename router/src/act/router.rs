@@ -16,12 +16,14 @@ use crate::{
         novelty::{Timing, advance},
         plan::{Facts, Tallies, mark_for_edit, plan},
         policy::{Examined, Judged, Policy},
+        remediation::Said,
         show,
     },
     values::{
         action::{Action, Disposition, NotifyMode, Outcome},
         entry::{Claimed, Entry, OWED_MAX, Owed, Tally, push_bounded},
         finding::Finding,
+        remediation::Remediation,
         verdict::{Claim, Novelty, Verdict},
     },
 };
@@ -64,8 +66,33 @@ pub struct Handled {
     pub refused: Option<String>,
     /// Why it holds no finding.
     pub ignored: Option<String>,
+    /// What became of the execution that it tells of.
+    pub execution: Option<Followed>,
     /// Its findings, in the event's order.
     pub findings: Vec<Told>,
+}
+
+/// What became of an event that tells how an execution is doing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Followed {
+    /// In words.
+    pub what: String,
+    /// What becomes of the message.
+    pub disposition: Disposition,
+}
+
+impl Followed {
+    fn of(said: &Said, followed: Result<Option<Remediation>, Trouble>) -> Self {
+        let Said { execution, status } = said;
+        let is = |r: Remediation| format!(": {} is {}", r.job.runbook, r.progress.as_str());
+        match followed {
+            Ok(ours) => {
+                let what = format!("execution {execution} is {status}{}", ours.map(is).unwrap_or_default());
+                Self { what, disposition: Disposition::Ack }
+            }
+            Err(trouble) => Self { what: format!("ledger: {trouble}"), disposition: Disposition::Retry(RETRY_AFTER) },
+        }
+    }
 }
 
 /// What became of a finding.
@@ -107,6 +134,11 @@ pub struct Performed {
 }
 
 impl Handled {
+    /// Why it holds no finding, or what became of the execution that it tells of.
+    pub fn without_finding(&self) -> Option<&str> {
+        self.ignored.as_deref().or(self.execution.as_ref().map(|e| e.what.as_str()))
+    }
+
     /// Whether all that has to come again only waits for somebody else.
     pub fn waits(&self) -> bool {
         self.findings.iter().all(|f| f.waits || f.disposition == Disposition::Ack)
@@ -115,7 +147,8 @@ impl Handled {
     /// The worst of its findings' dispositions.
     pub fn disposition(&self) -> Disposition {
         let refused = self.refused.as_ref().map(|_| Disposition::Reject);
-        self.findings.iter().map(|f| f.disposition).chain(refused).max().unwrap_or(Disposition::Ack)
+        let followed = self.execution.as_ref().map(|e| e.disposition);
+        self.findings.iter().map(|f| f.disposition).chain(refused).chain(followed).max().unwrap_or(Disposition::Ack)
     }
 }
 
@@ -124,16 +157,43 @@ impl<L: Ledger, M: Messenger, R: Remediator, P: Publisher> Router<'_, L, M, R, P
     pub async fn handle(&self, mut envelope: Envelope<'_>, now: Timestamp) -> Handled {
         let (examined, source) = self.policy.examine(&mut envelope, now);
         let mut handled = Handled { source: source.map(str::to_owned), ..Handled::default() };
+        let examined = match examined {
+            Examined::Execution(said, rest) => {
+                let followed = Box::pin(self.follow(&said, now)).await;
+                if !matches!(followed, Ok(None)) {
+                    handled.execution = Some(Followed::of(&said, followed));
+                    return handled;
+                }
+                *rest
+            }
+            examined => examined,
+        };
         match examined {
             Examined::Ignored(reason) => handled.ignored = Some(reason),
             Examined::Refused(reason) => handled.refused = Some(reason),
+            // (Only ever around the others.)
+            Examined::Execution(..) => {}
             Examined::Findings(mut findings) => {
                 while let Some(one) = findings.next(&envelope) {
-                    handled.findings.push(self.tell(&envelope, one, now).await);
+                    let mut told = self.tell(&envelope, one, now).await;
+                    self.go_on(&mut told, now).await;
+                    handled.findings.push(told);
                 }
             }
         }
         handled
+    }
+
+    /// Starts what the plan approved, and does what else is due about this problem. What fails stays due in the ledger.
+    async fn go_on(&self, told: &mut Told, now: Timestamp) {
+        let (before, after) = &told.entries;
+        let due = after.as_ref().or(before.as_ref()).filter(|e| e.remedy_due().is_some_and(|at| at <= now));
+        let Some(fingerprint) = due.map(|e| e.fingerprint.clone()) else { return };
+        if let Err(trouble) = Box::pin(self.work(&fingerprint, now)).await {
+            let why = format!("ledger: {trouble}");
+            told.error = Some(told.error.take().map_or_else(|| why.clone(), |e| format!("{e}; {why}")));
+            told.disposition = told.disposition.max(Disposition::Retry(RETRY_AFTER));
+        }
     }
 
     async fn tell(&self, envelope: &Envelope<'_>, judged: Judged<'_>, now: Timestamp) -> Told {
@@ -219,7 +279,8 @@ impl<L: Ledger, M: Messenger, R: Remediator, P: Publisher> Router<'_, L, M, R, P
         if let Some(wait) = before.as_ref().and_then(|b| self.being_told(b, finding, novelty, now)) {
             return Err(Halt::Busy(wait));
         }
-        let facts = Facts { config: &policy.config, playbook, finding, claim, novelty, tree: judged.tree, now };
+        let (config, catalogue) = (&policy.config, &policy.catalogue);
+        let facts = Facts { config, catalogue, playbook, finding, claim, novelty, tree: judged.tree, now };
         let mut tallies = Tallies::new();
         for key in facts.tallies() {
             let tally = self.ledger.tally(&key).await?;

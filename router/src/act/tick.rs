@@ -1,4 +1,4 @@
-//! What no event asks for: digests, and edits of cards that were put off. Whoever is live calls it now and then; several
+//! What no event asks for: digests, edits of cards that were put off, and remediations that go on. Whoever is live calls it now and then; several
 //! may, as each piece of work is claimed in the ledger first.
 #[cfg(test)]
 mod tests;
@@ -33,15 +33,35 @@ pub struct Ticked {
     pub edits: usize,
     /// Digests sent.
     pub digests: usize,
+    /// Problems whose remediations were gone on with.
+    pub remediations: usize,
     /// What went wrong; it is tried again.
     pub errors: Vec<String>,
 }
 
 impl<L: Ledger, M: Messenger, R: Remediator, P: Publisher> Router<'_, L, M, R, P> {
-    /// Does what is due.
+    /// Does what is due at one moment.
     pub async fn tick(&self, now: Timestamp) -> Result<Ticked, Trouble> {
+        self.tick_by(&|| now).await
+    }
+
+    /// Does what is due; what takes its time goes by the clock.
+    pub async fn tick_by(&self, clock: &(impl Fn() -> Timestamp + Sync)) -> Result<Ticked, Trouble> {
         let mut ticked = Ticked::default();
-        let due = self.ledger.due(now, DUE_MAX).await?;
+        let now = clock();
+        let mut due = self.ledger.due(now, DUE_MAX).await?;
+        for entry in due.iter().filter(|e| e.remedy_due().is_some_and(|at| at <= now)) {
+            // One that cannot be gone on with keeps no other from it.
+            if let Err(trouble) = self.work(&entry.fingerprint, clock()).await {
+                ticked.errors.push(format!("{}: ledger: {trouble}", entry.fingerprint));
+            }
+            ticked.remediations += 1;
+        }
+        // What has changed is shown as it is now.
+        let now = clock();
+        if ticked.remediations > 0 {
+            due = self.ledger.due(now, DUE_MAX).await?;
+        }
         let mut channels: BTreeMap<&str, Vec<&Entry>> = BTreeMap::new();
         for waiting in due.iter().flat_map(|e| e.waiting.iter().filter(|w| w.until <= now).map(move |w| (w, e))) {
             channels.entry(&waiting.0.destination).or_default().push(waiting.1);
@@ -62,7 +82,7 @@ impl<L: Ledger, M: Messenger, R: Remediator, P: Publisher> Router<'_, L, M, R, P
     }
 
     /// Shows what is known now on a problem's cards. False where edits have to wait.
-    async fn edit(&self, mut entry: Entry, now: Timestamp, ticked: &mut Ticked) -> Result<bool, Trouble> {
+    pub(super) async fn edit(&self, mut entry: Entry, now: Timestamp, ticked: &mut Ticked) -> Result<bool, Trouble> {
         let mut go_on = true;
         let due = entry.edit_due.take();
         for card in entry.cards.clone() {

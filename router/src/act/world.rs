@@ -1,18 +1,20 @@
 //! A world for the router's tests: in-memory ends of which the n-th call goes wrong, and which remember what happened.
 use super::{
     memory::MemoryLedger,
-    ports::{Delivery, Ledger, Messenger, Publisher, Put, Remediator, Trouble},
+    ports::{Delivery, Ledger, Messenger, Miss, Publisher, Put, Remediator, Trouble},
     router::{Handled, Router},
 };
 use crate::{
     decide::{
         carrier::{Opened, open},
         policy::Policy,
+        remediation::{Said, Seen, Sight},
     },
     testing::at,
     values::{
-        action::{Disposition, Later, Notify, NotifyMode, Outcome, Posted, Publish, Remediate},
+        action::{Disposition, Later, Notify, NotifyMode, Outcome, Posted, Publish},
         entry::{Entry, Tally},
+        remediation::Job,
     },
 };
 use findings_formatters::{Formatter, Message, Texts};
@@ -67,8 +69,12 @@ pub(crate) struct World {
     pub(crate) blind: bool,
     pub(crate) log: Mutex<Vec<String>>,
     pub(crate) channel: Mutex<Vec<Sent>>,
-    /// Client tokens of every start that was accepted.
+    /// Client tokens of every execution.
     pub(crate) started: Mutex<Vec<String>>,
+    /// Client tokens of every start that was asked for, again and again.
+    pub(crate) asked: Mutex<Vec<String>>,
+    /// SSM's word for every execution; they succeed where nothing is said.
+    pub(crate) ends: Mutex<Option<&'static str>>,
     /// `detail-type`s of our own events.
     pub(crate) published: Mutex<Vec<&'static str>>,
     /// Where the fault fell.
@@ -141,9 +147,14 @@ impl World {
         }
     }
 
-    /// Everything that was sent, in order.
-    pub(crate) fn sent(&self) -> Vec<String> {
+    /// Everything that was sent and started, in order.
+    pub(crate) fn all(&self) -> Vec<String> {
         self.log.lock().unwrap().clone()
+    }
+
+    /// What was sent about the problem itself, in order.
+    pub(crate) fn sent(&self) -> Vec<String> {
+        self.all().into_iter().filter(|line| !line.starts_with("start ") && !line.ends_with("Remediation")).collect()
     }
 
     /// Distinct executions: the same client token twice is one.
@@ -219,13 +230,53 @@ impl Messenger for &World {
     }
 }
 
+/// SSM: a token is one execution, and every execution ends as [`World::ends`] says.
 impl Remediator for &World {
-    async fn start(&self, remediate: &Remediate) -> Outcome {
-        self.outcome("ssm", || {
-            self.started.lock().unwrap().push(remediate.client_token.clone());
+    async fn start(&self, job: &Job, client_token: &str, _: &str) -> Result<Option<String>, Miss> {
+        let what = format!("{} in {}/{}", job.runbook, job.account, job.region);
+        let outcome = self.outcome("ssm start", || {
+            self.asked.lock().unwrap().push(client_token.to_owned());
+            let mut started = self.started.lock().unwrap();
+            if !started.iter().any(|token| token == client_token) {
+                started.push(client_token.to_owned());
+                self.log.lock().unwrap().push(format!("start {what}"));
+            }
             Outcome::Done(None)
+        });
+        miss(outcome.await).map(|()| Some(client_token.to_owned()))
+    }
+
+    async fn find(&self, _: &Job, client_token: &str) -> Result<Option<String>, Miss> {
+        let started = || self.started.lock().unwrap().iter().find(|token| *token == client_token).cloned();
+        miss(self.outcome("ssm find", || Outcome::Done(None)).await).map(|()| started())
+    }
+
+    async fn look(&self, _: &Job, execution: &str, _: Option<&Said>) -> Result<Sight, Miss> {
+        assert!(self.started.lock().unwrap().iter().any(|token| token == execution), "{execution} never started");
+        let status = (*self.ends.lock().unwrap()).unwrap_or("Success").to_owned();
+        miss(self.outcome("ssm look", || Outcome::Done(None)).await).map(|()| Sight {
+            state: Seen::of(&status),
+            status,
+            outputs: [("Record.PreState".to_owned(), vec!["open".to_owned()])].into(),
+            ..Sight::default()
         })
-        .await
+    }
+
+    async fn stop(&self, _: &Job, _: &str) -> Result<(), Miss> {
+        *self.ends.lock().unwrap() = Some("Cancelled");
+        Ok(())
+    }
+
+    async fn calendars(&self, _: &Job, names: &[String], _: Timestamp) -> Result<(), String> {
+        if names.iter().any(|n| n == "open") { Ok(()) } else { Err("the change calendar is closed".to_owned()) }
+    }
+}
+
+fn miss(outcome: Outcome) -> Result<(), Miss> {
+    match outcome {
+        Outcome::Done(_) | Outcome::Nothing => Ok(()),
+        Outcome::Later(later) => Err(Miss::Later(later)),
+        Outcome::Failed(why) => Err(Miss::Failed(why)),
     }
 }
 

@@ -24,7 +24,8 @@ use {
         after_help = "With --aws it also proves, before the first event does, that credentials work, that the queue is there \
 and does not bury findings, that the ledger can be used, that every secret resolves, that Slack takes the token and knows every channel that \
 routes name, and that the bus is there. Nothing is sent, posted or made. Run it where the router runs, with the router's role; it also needs \
-sqs:GetQueueAttributes and GetQueueUrl, dynamodb:DescribeTable and DescribeTimeToLive, and events:DescribeEventBus."
+sqs:GetQueueAttributes and GetQueueUrl, dynamodb:DescribeTable and DescribeTimeToLive, events:DescribeEventBus, and, where remediations may \
+start, ssm:DescribeDocument in those accounts."
     )
 )]
 pub struct Args {

@@ -1,5 +1,7 @@
 //! `check --aws`: proves what the first event would need, in the world: credentials, queue, ledger, secrets, Slack, bus.
 //! Nothing is sent, posted or made.
+mod runbooks;
+
 use super::{ledger, queue, setup::Setup};
 use crate::{
     act::ports::Trouble,
@@ -52,7 +54,7 @@ impl Remarks {
 pub async fn look(setup: &Setup) -> Vec<Remark> {
     let (config, aws) = (&setup.policy.config, Aws::default());
     let (live, mut remarks) = (&config.live, Remarks::default());
-    let reachable = !needs_aws(live) || credentials(&aws, &mut remarks).await;
+    let reachable = !needs_aws(config) || credentials(&aws, &mut remarks).await;
     match &live.queue {
         Some(url) if reachable => {
             of_queue(&aws_sdk_sqs::Client::new(&aws.quick().await), url, &mut remarks).await;
@@ -73,15 +75,20 @@ pub async fn look(setup: &Setup) -> Vec<Remark> {
         Store::Table(_) => {}
     }
     of_slack(config, &aws, reachable, &mut remarks).await;
+    if reachable && !config.remediation.accounts.is_empty() {
+        runbooks::of_runbooks(setup, &aws, &mut remarks).await;
+    }
     if let Some(bus) = live.bus.as_ref().filter(|_| reachable) {
         of_bus(&aws_sdk_eventbridge::Client::new(&aws.quick().await), bus, &mut remarks).await;
     }
     remarks.0
 }
 
-fn needs_aws(live: &Live) -> bool {
+fn needs_aws(config: &Config) -> bool {
+    let live = &config.live;
+    let starts = !config.remediation.accounts.is_empty();
     let secrets = secrets_of(live).into_iter().any(|(_, reference)| is_in_aws(reference));
-    live.queue.is_some() || live.bus.is_some() || matches!(live.store(), Store::Table(_)) || secrets
+    live.queue.is_some() || live.bus.is_some() || matches!(live.store(), Store::Table(_)) || secrets || starts
 }
 
 fn is_in_aws(reference: &Reference) -> bool {
@@ -178,7 +185,9 @@ fn secrets_of(live: &Live) -> Vec<(&str, &Reference)> {
     let named = [
         (BOT_TOKEN, &live.slack_token),
         ("Slack's signing secret", &live.slack_signing_secret),
+        ("Slack's app-level token", &live.slack_app_token),
         ("the token of POST /events", &live.http_token),
+        ("the operators' token", &live.operator_token),
     ];
     let named = named.into_iter().filter_map(|(name, reference)| Some((name, reference.as_ref()?)));
     named.chain(live.slack_webhooks.iter().map(|(channel, reference)| (channel.as_str(), reference))).collect()
@@ -228,6 +237,7 @@ async fn of_slack(config: &Config, aws: &Aws, reachable: bool, remarks: &mut Rem
         };
         remarks.add(level, format!("Slack: {}", probe.what), probe.remedy);
     }
+    runbooks::of_groups(&slack, config, remarks).await;
 }
 
 /// Wherever a card may go. The default counts where a finding may fall past all routes.

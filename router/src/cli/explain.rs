@@ -213,6 +213,9 @@ fn explain(steps: &mut Steps, policy: &Policy, facts: &EventFacts, handled: &Han
     if let Some(source) = &handled.source {
         steps.add("source", format!("{source} reads it"));
     }
+    if let Some(followed) = &handled.execution {
+        steps.add("verdict", followed.what.clone());
+    }
     if let Some(reason) = &handled.ignored {
         steps.add("verdict", format!("ignored: {reason}"));
     }
@@ -271,7 +274,7 @@ fn action(action: &Action) -> String {
                 None if r.mode == Mode::Automatic => "started".to_owned(),
                 None => format!("mode {}", r.mode.as_str()),
             };
-            format!("runbook {} in {}/{}: {then}", r.runbook, r.account, r.region)
+            format!("runbook {} in {}/{}: {then}", r.job.runbook, r.job.account, r.job.region)
         }
     }
 }

@@ -79,7 +79,7 @@ pub fn print(out: &mut dyn Write, replayed: &Replayed<'_>) -> io::Result<()> {
         Ok(handled) => handled,
     };
     if handled.findings.is_empty() {
-        return write(Line { verdict: handled.ignored.as_deref().map(VerdictLine::Ignored), ..blank() });
+        return write(Line { verdict: handled.without_finding().map(VerdictLine::Ignored), ..blank() });
     }
     handled.findings.iter().try_for_each(|told| {
         write(Line {
@@ -192,12 +192,12 @@ fn action_json(performed: &Performed) -> io::Result<Box<RawValue>> {
             }
             raw(&Remediate {
                 kind: "remediate",
-                runbook: &r.runbook,
-                account: &r.account,
-                region: &r.region,
-                parameters: &r.parameters,
+                runbook: &r.job.runbook,
+                account: &r.job.account,
+                region: &r.job.region,
+                parameters: &r.job.parameters,
                 mode: r.mode.as_str(),
-                client_token: &r.client_token,
+                client_token: &r.id,
                 effect: r.effect.as_str(),
                 stopped: r.stopped.as_ref(),
             })

@@ -19,6 +19,8 @@ pub mod pattern;
 pub mod player;
 #[cfg(feature = "live")]
 pub mod queue;
+#[cfg(feature = "live")]
+pub mod remediation;
 pub mod replay;
 #[cfg(feature = "live")]
 pub mod serve;
@@ -112,6 +114,10 @@ enum Command {
     #[cfg(feature = "live")]
     #[command(subcommand)]
     Findings(findings::Command),
+    /// Approve, follow, stop and undo remediations; see what may run where.
+    #[cfg(feature = "live")]
+    #[command(subcommand)]
+    Remediation(remediation::Command),
     /// Make the ledger's table.
     #[cfg(feature = "live")]
     #[command(subcommand)]
@@ -138,6 +144,8 @@ pub fn main() -> ExitCode {
         Command::Drill(args) => drill::run(&args, cli.config.as_deref(), cli.locale.map(Into::into)),
         #[cfg(feature = "live")]
         Command::Findings(command) => findings::run(&command, cli.config.as_deref()),
+        #[cfg(feature = "live")]
+        Command::Remediation(command) => remediation::run(&command, cli.config.as_deref()),
         #[cfg(feature = "live")]
         Command::Ledger(command) => ledger::run(&command, cli.config.as_deref()),
         Command::Completions { shell } => {

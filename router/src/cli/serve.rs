@@ -8,6 +8,7 @@ use crate::ends::{
     health::Health,
     http::{self, Site},
     intake::Intake,
+    socket,
     sqs::Consumer,
     telemetry, ticker,
 };
@@ -121,8 +122,8 @@ async fn serve(setup: &'static Setup) -> u8 {
             Err(error) => return refuse(&[format!("cannot listen on {address}: {error}")]),
         },
     };
-    let Connected { router, rehearsal, aws, signing_secret, http_token } = match connect::connect(setup, PATIENCE).await
-    {
+    let connected = connect::connect(setup, PATIENCE).await;
+    let Connected { router, rehearsal, aws, signing_secret, http_token, operator_token, app_token } = match connected {
         Ok(connected) => connected,
         Err(wrong) => return refuse(&wrong),
     };
@@ -137,6 +138,7 @@ async fn serve(setup: &'static Setup) -> u8 {
             health: health.clone(),
             metrics: metrics.clone(),
             token: http_token,
+            operator_token,
             signing_secret,
         };
         tokio::spawn(http::serve(site, listener, stop.clone()))
@@ -157,14 +159,16 @@ async fn serve(setup: &'static Setup) -> u8 {
             Some(tokio::spawn(consumer.run(stop.clone())))
         }
     };
+    let socket = app_token.map(|token| tokio::spawn(socket::run(intake.clone(), token, stop.clone())));
     let ticking = tokio::spawn(tick(intake.clone(), health.clone(), metrics.clone(), setup, stop.clone()));
     let why = told_to_stop(&mut terminated, &mut interrupted).await;
     tracing::info!("{why}: finishing what was begun");
     health.stop();
     stop.cancel();
     let mut code = DONE;
-    for task in
-        [consumer, Some(ticking), site.map(|s| tokio::spawn(async move { drop(s.await) }))].into_iter().flatten()
+    for task in [consumer, socket, Some(ticking), site.map(|s| tokio::spawn(async move { drop(s.await) }))]
+        .into_iter()
+        .flatten()
     {
         if let Err(error) = task.await {
             tracing::error!(%error, "a part of the router broke off");

@@ -92,10 +92,13 @@ pub fn load(config: Option<&Path>, locale: Option<Locale>) -> Result<Setup, Vec<
     };
     let sources = folder("sources", &config.folders.sources, "toml");
     let playbooks = folder("playbooks", &config.folders.playbooks, "toml");
+    let mut runbooks = folder("runbooks", &config.folders.runbooks, "yaml");
+    runbooks.extend(folder("runbooks", &config.folders.runbooks, "json"));
     let templates = folder("templates", &config.folders.templates, "json");
     let formatter = Formatter::new(templates.into_iter().map(|t| (format!("{}.json", t.name), t.text, t.path)));
     let formatter = formatter.map_err(|errors| problems.extend(errors.iter().map(template_problem))).ok();
-    let policy = Policy::load(config, &UserFiles { sources, playbooks }).map_err(|more| problems.extend(more)).ok();
+    let policy =
+        Policy::load(config, &UserFiles { sources, playbooks, runbooks }).map_err(|more| problems.extend(more)).ok();
     let (Some(policy), Some(formatter)) = (policy, formatter) else { return Err(problems) };
     let texts = load_texts(&policy).map_err(|more| problems.extend(more)).ok();
     let Some(texts) = texts.filter(|_| problems.is_empty()) else { return Err(problems) };
@@ -119,17 +122,17 @@ fn load_texts(policy: &Policy) -> Result<Texts, Vec<Problem>> {
 }
 
 fn warnings(policy: &Policy) -> Vec<Problem> {
+    let unknown = policy.unknown.iter().cloned();
     let patterns = policy.playbooks.iter().filter_map(|p| Some((p.file.clone(), p.when.as_ref()?)));
-    patterns
-        .flat_map(|(file, when)| {
-            when.warnings().into_iter().map(move |what| Problem {
-                file: file.clone(),
-                line: None,
-                what,
-                help: String::new(),
-            })
+    let patterns = patterns.flat_map(|(file, when)| {
+        when.warnings().into_iter().map(move |what| Problem {
+            file: file.clone(),
+            line: None,
+            what,
+            help: String::new(),
         })
-        .collect()
+    });
+    unknown.chain(patterns).collect()
 }
 
 /// A text's name is `file (key)`; its lines are not those of the file.

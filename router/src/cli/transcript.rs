@@ -55,6 +55,9 @@ impl Transcript {
             }
             Ok(handled) => {
                 writeln!(out)?;
+                if let Some(followed) = &handled.execution {
+                    writeln!(out, "  {DIM}{}{DIM:#}", clean(&followed.what))?;
+                }
                 if let Some(reason) = &handled.ignored {
                     self.ignored += 1;
                     writeln!(out, "  {DIM}ignored: {}{DIM:#}", clean(reason))?;
@@ -137,13 +140,13 @@ impl Transcript {
                 writeln!(
                     out,
                     "  runbook {BOLD}{}{BOLD:#} in {}/{} ({}): {fate}{}",
-                    r.runbook,
-                    clean(&r.account),
-                    clean(&r.region),
+                    r.job.runbook,
+                    clean(&r.job.account),
+                    clean(&r.job.region),
                     r.effect.as_str(),
                     why.unwrap_or_default()
                 )?;
-                for (name, values) in &r.parameters {
+                for (name, values) in &r.job.parameters {
                     writeln!(out, "    {DIM}│{DIM:#} {name} = {}", clean(&values.join(", ")))?;
                 }
             }

@@ -3,24 +3,22 @@
 //!
 //! With no file at all everything works: what is left out has a default, stated here once.
 mod live;
+mod remediation;
 mod route;
 #[cfg(test)]
 mod tests;
 
 pub use live::{Live, Reference, Store, queue_url};
+pub use remediation::{Access, Consent, Remediation, Window, of_environment};
 pub use route::{Clock, DESTINATION, Destination, QuietHours, Route, Seen, To};
 
 use super::{
     identity::is_account,
     pattern::Pattern,
     source::pattern,
-    written::{Item, Problem, Table, Written},
+    written::{Item, Problem, Written},
 };
-use crate::values::{
-    action::{Effect, Mode},
-    severity::Severity,
-    time,
-};
+use crate::values::{severity::Severity, time};
 use findings_formatters::view::Locale;
 use jiff::{SignedDuration, Timestamp, civil::Date, tz::TimeZone};
 use std::collections::BTreeMap;
@@ -63,6 +61,8 @@ pub struct Account {
     pub environment: Option<String>,
     /// Who owns it.
     pub owner: Option<String>,
+    /// What runbooks need there: `from = "account.KEY"` in a playbook.
+    pub values: BTreeMap<String, String>,
 }
 
 /// What an adjustment does to the findings it matches.
@@ -102,66 +102,6 @@ impl Default for StormLimits {
     }
 }
 
-/// The rails of remediation. The defaults allow proposing, and nothing else.
-#[derive(Debug)]
-pub struct Remediation {
-    /// The mode where no other is set.
-    pub mode: Mode,
-    /// The furthest mode by environment.
-    pub environments: BTreeMap<String, Mode>,
-    /// The mode by playbook, within its environment's.
-    pub playbooks: BTreeMap<String, Mode>,
-    /// Wins over everything: say what would be done, do nothing.
-    pub dry_run: bool,
-    /// Nothing is started, whatever else is set.
-    pub kill_switch: bool,
-    /// Only in these accounts; none by default.
-    pub accounts: Vec<String>,
-    /// Only in these Regions; all where nothing is said.
-    pub regions: Option<Vec<String>>,
-    /// Only these runbooks; all that playbooks name where nothing is said.
-    pub runbooks: Option<Vec<String>>,
-    /// Only findings at least this severe.
-    pub min_severity: Severity,
-    /// The furthest effect by environment; `*` for the others. Environments without one: harmless only.
-    pub effects: BTreeMap<String, Effect>,
-    /// Resources never touched: ids or ARNs, `*` stands for anything.
-    pub protected: Vec<String>,
-    /// Resources with one of these tags (`key` or `key=value`), or whose tags are not known, are never touched.
-    pub protected_tags: Vec<String>,
-    /// Resources with one of these tag keys, or whose tags are not known, belong to infrastructure as code: proposed only.
-    pub propose_tags: Vec<String>,
-    /// Not again on the same resource before this has passed.
-    pub cooldown: SignedDuration,
-    /// At most so many starts of one runbook in one account.
-    pub budget: u32,
-    /// Within this time.
-    pub budget_within: SignedDuration,
-}
-
-impl Default for Remediation {
-    fn default() -> Self {
-        Self {
-            mode: Mode::Propose,
-            environments: BTreeMap::new(),
-            playbooks: BTreeMap::new(),
-            dry_run: false,
-            kill_switch: false,
-            accounts: Vec::new(),
-            regions: None,
-            runbooks: None,
-            min_severity: Severity::Medium,
-            effects: BTreeMap::new(),
-            protected: Vec::new(),
-            protected_tags: Vec::new(),
-            propose_tags: Vec::new(),
-            cooldown: SignedDuration::from_hours(1),
-            budget: 5,
-            budget_within: SignedDuration::from_hours(1),
-        }
-    }
-}
-
 /// Where the user's own policy files are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Folders {
@@ -171,6 +111,8 @@ pub struct Folders {
     pub playbooks: Vec<String>,
     /// Extra or overriding templates.
     pub templates: Vec<String>,
+    /// SSM documents of one's own, so that their parameters are known.
+    pub runbooks: Vec<String>,
 }
 
 impl Default for Config {
@@ -222,11 +164,15 @@ impl Config {
             table.finish();
         }
         if let Some(table) = root.get("remediation").and_then(|r| r.table()) {
-            config.remediation = read_remediation(table);
+            config.remediation = remediation::read_remediation(table);
         }
         let folder = |key| root.get(key).map(|f| f.texts()).unwrap_or_default();
-        config.folders =
-            Folders { sources: folder("sources"), playbooks: folder("playbooks"), templates: folder("templates") };
+        config.folders = Folders {
+            sources: folder("sources"),
+            playbooks: folder("playbooks"),
+            templates: folder("templates"),
+            runbooks: folder("runbooks"),
+        };
         root.finish();
         config.check_names(&doc);
         (config, doc.problems())
@@ -236,7 +182,10 @@ impl Config {
     fn check_names(&self, doc: &Written<'_>) {
         let r = &self.remediation;
         let known = |e: &str| self.accounts.values().any(|a| a.environment.as_deref() == Some(e));
-        let environments = r.environments.keys().chain(r.effects.keys()).filter(|e| *e != "*");
+        let consent = &r.approval;
+        let environments = r.environments.keys().chain(r.effects.keys()).chain(r.windows.keys());
+        let environments = environments.chain(consent.approvers.keys()).chain(consent.two_people.keys());
+        let environments = environments.filter(|e| *e != "*");
         let environments = environments
             .map(|e| ("remediation", e))
             .chain(self.routes.iter().flat_map(|r| &r.environment).map(|e| ("route", e)));
@@ -293,7 +242,9 @@ fn read_account(id: &str, item: &Item<'_>) -> Option<Account> {
     }
     let table = item.table()?;
     let text = |key| table.get(key).and_then(|t| t.text().map(str::to_owned));
-    let account = Account { name: text("name"), environment: text("environment"), owner: text("owner") };
+    let values = table.get("values").and_then(|v| v.table()).map(|t| t.entries()).unwrap_or_default();
+    let values = values.into_iter().filter_map(|(key, v)| Some((key, v.text()?.to_owned()))).collect();
+    let account = Account { name: text("name"), environment: text("environment"), owner: text("owner"), values };
     table.finish();
     Some(account)
 }
@@ -336,43 +287,4 @@ fn some_time(text: &str) -> Result<SignedDuration, String> {
         none if none.is_zero() => Err(format!("{text:?} is no time at all; write for example \"10m\"")),
         span => Ok(span),
     }
-}
-
-fn protected_id(text: &str) -> Result<String, String> {
-    let good = !text.is_empty() && !text.contains(char::is_whitespace) && !text.contains("://");
-    if good {
-        Ok(text.to_owned())
-    } else {
-        Err(format!("{text:?} is neither an id nor an ARN; write for example \"prod-*\" or \"arn:aws:s3:::prod-*\""))
-    }
-}
-
-fn read_remediation(table: Table<'_>) -> Remediation {
-    let mut r = Remediation::default();
-    set(&mut r.mode, table.get("mode").and_then(|m| m.word(&Mode::WORDS)));
-    let modes = |key| {
-        let entries = table.get(key).and_then(|m| m.table()).map(|t| t.entries()).unwrap_or_default();
-        entries.into_iter().filter_map(|(k, v)| Some((k, v.word(&Mode::WORDS)?))).collect()
-    };
-    (r.environments, r.playbooks) = (modes("environments"), modes("playbooks"));
-    set(&mut r.dry_run, table.get("dry-run").and_then(|d| d.truth()));
-    set(&mut r.kill_switch, table.get("kill-switch").and_then(|k| k.truth()));
-    let texts = |key| table.get(key).map(|t| t.texts());
-    r.accounts = accounts(table.get("accounts"));
-    (r.regions, r.runbooks) = (texts("regions"), texts("runbooks"));
-    let protected = table.get("protected").map(|t| t.list()).unwrap_or_default();
-    r.protected = protected.iter().filter_map(|p| p.parse(protected_id)).collect();
-    set(&mut r.protected_tags, texts("protected-tags"));
-    set(&mut r.propose_tags, texts("propose-tags"));
-    set(&mut r.min_severity, table.get("min-severity").and_then(|s| s.parse(str::parse)));
-    let effects = table.get("effects").and_then(|e| e.table()).map(|t| t.entries()).unwrap_or_default();
-    r.effects = effects.into_iter().filter_map(|(k, v)| Some((k, v.word(&Effect::WORDS)?))).collect();
-    set(&mut r.cooldown, table.get("cooldown").and_then(|c| c.parse(time::parse_duration)));
-    if let Some(budget) = table.get("budget").and_then(|b| b.table()) {
-        set(&mut r.budget, budget.need("starts", "how many at most, for example 5").and_then(|s| s.whole(0, 1_000)));
-        set(&mut r.budget_within, budget.get("within").and_then(|w| w.parse(some_time)));
-        budget.finish();
-    }
-    table.finish();
-    r
 }

@@ -8,8 +8,8 @@ use super::{
     rails, show,
 };
 use crate::{
-    testing::at,
-    values::{entry::Tally, tree::Node, verdict::Verdict},
+    testing::{at, config},
+    values::{action::Stop, entry::Tally, tree::Node, verdict::Verdict},
 };
 use findings_formatters::{Texts, view::Locale};
 use flate2::read::GzDecoder;
@@ -160,15 +160,33 @@ fn every_text_renders_in_both_languages_for_every_event_that_its_playbook_claims
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
+/// Everything may be asked for, and accounts know what runbooks need.
+fn in_earnest() -> String {
+    let accounts = ["111122223333", "444455556666", "777788889999", "123456789012"];
+    let known = accounts.map(|id| {
+        format!(
+            "[accounts.\"{id}\"]\nenvironment = 'production'\n[accounts.\"{id}\".values]\n\
+             trail-bucket = 'example-trails'\ncontainment-bucket = 'example-containment'\n\
+             containment-principal = 'arn:aws:iam::{id}:role/incident'\n"
+        )
+    });
+    let rails = "[remediation]\nmode = 'approve'\nautomation-role = 'arn:{partition}:iam::{account}:role/{runbook}'\n";
+    format!("{}{rails}accounts = {accounts:?}\n", known.concat())
+}
+
 #[test]
 fn every_remediation_binds_for_some_fixture_of_its_playbook() {
-    let policy = policy();
-    let mut bound: BTreeMap<String, Result<(), BTreeSet<String>>> = BTreeMap::new();
+    let policy = Policy::load(config(&in_earnest()), &UserFiles::default()).unwrap();
+    let name = |playbook: &str, runbook: &str| format!("{playbook} {runbook}");
+    let all = policy.playbooks.iter().flat_map(|p| p.remediate.iter().map(|r| name(&p.name, &r.runbook)));
+    let mut bound: BTreeMap<String, Result<(), BTreeSet<String>>> = all.map(|n| (n, Err(BTreeSet::new()))).collect();
+    assert!(bound.len() >= 50, "{} remediations", bound.len());
     each_judged(&policy, &events(&policy), |path, _, judged| {
         let Verdict::Claimed(claim) = &judged.verdict else { return };
         let playbook = &policy.playbooks[claim.playbook];
         let case = rails::Case {
             config: &policy.config,
+            catalogue: &policy.catalogue,
             playbook,
             finding: &judged.finding,
             claim,
@@ -178,9 +196,12 @@ fn every_remediation_binds_for_some_fixture_of_its_playbook() {
             now: at(0),
         };
         for remediate in &playbook.remediate {
-            let Some(planned) = rails::pass(&case, remediate, &mut Tally::new("")) else { continue };
-            let entry = bound.entry(format!("{} {}", playbook.name, remediate.runbook)).or_insert(Err(BTreeSet::new()));
-            match (planned.stopped, &mut *entry) {
+            let mut counts = rails::Counts::of([const { "" }; 5].map(Tally::new));
+            let Some(planned) = rails::pass(&case, remediate, &mut counts) else { continue };
+            let Some(entry) = bound.get_mut(&name(&playbook.name, &remediate.runbook)) else { continue };
+            let undo = remediate.undo.is_none() || planned.undo.is_some();
+            let what = planned.stopped.filter(|s| ["parameters", "document", "role"].contains(&s.rail.as_str()));
+            match (what.or_else(|| (!undo).then(no_undo)), &mut *entry) {
                 (None, _) => *entry = Ok(()),
                 (Some(stop), Err(reasons)) => _ = reasons.insert(format!("{path}: {}", stop.reason)),
                 (Some(_), Ok(())) => {}
@@ -189,7 +210,10 @@ fn every_remediation_binds_for_some_fixture_of_its_playbook() {
     });
     let never: Vec<_> = bound.iter().filter(|(_, b)| b.is_err()).collect();
     assert!(never.is_empty(), "{never:#?}");
-    assert!(bound.len() >= 10, "{} remediations are tried", bound.len());
+}
+
+fn no_undo() -> Stop {
+    Stop { rail: "parameters".to_owned(), reason: "its undo does not bind".to_owned() }
 }
 
 #[test]
@@ -213,4 +237,49 @@ fn the_playbooks_are_whole_and_distinct() {
             assert_eq!(known, None, "{name} claims the same");
         }
     }
+}
+
+/// Every remediation, as `router/playbooks/REMEDIATIONS.md` shows it.
+fn remediations(policy: &Policy) -> String {
+    let mut out = String::from(
+        "# Remediations\n\nWhich runbook answers which weakness, made from the playbooks and the catalogue by a test \
+         (`FINDINGS_ROUTER_BLESS=1 cargo test -p findings-router remediations_are_documented` writes it anew). Nothing of it starts \
+         unless the configuration lets it; `findings-router remediation rails` says what that is.\n\n\
+         | weakness | playbook | runbook | does | effect | undo | permissions of its role |\n|---|---|---|---|---|---|---|\n",
+    );
+    let mut rows = Vec::new();
+    for playbook in &policy.playbooks {
+        for r in &playbook.remediate {
+            let document = policy.catalogue.get(&r.runbook).unwrap_or_else(|| panic!("{} is not known", r.runbook));
+            let undo = r.undo.as_ref().map_or_else(|| "–".to_owned(), |u| format!("`{}`, {:#}", u.runbook, u.within));
+            let caution = document.caution.as_ref().map(|c| format!(" *{c}*")).unwrap_or_default();
+            let weakness = playbook.weakness.as_deref().unwrap_or("–");
+            rows.push(format!(
+                "| {weakness} | {} | `{}` | {}{caution} | {} | {undo} | {} |\n",
+                playbook.name,
+                r.runbook,
+                document.does.replace('|', "/"),
+                r.effect.as_str(),
+                document.permissions.join(" "),
+            ));
+        }
+    }
+    rows.sort();
+    out.extend(rows);
+    out
+}
+
+#[test]
+fn the_remediations_are_documented() {
+    let policy = policy();
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("playbooks/REMEDIATIONS.md");
+    let now = remediations(&policy);
+    if std::env::var_os("FINDINGS_ROUTER_BLESS").is_some() {
+        fs::write(&path, &now).unwrap();
+    }
+    assert_eq!(fs::read_to_string(&path).unwrap_or_default(), now, "write it anew with FINDINGS_ROUTER_BLESS=1");
+    let playbooks = policy.playbooks.iter().filter(|p| !p.remediate.is_empty()).count();
+    assert!(playbooks >= 40, "{playbooks} playbooks have a remediation");
+    let unnamed: Vec<_> = now.lines().filter(|l| l.ends_with("|  |")).collect();
+    assert!(unnamed.is_empty(), "what a role must be allowed is written down: {unnamed:#?}");
 }

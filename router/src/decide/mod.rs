@@ -11,6 +11,8 @@ pub mod plan;
 pub mod playbook;
 pub mod policy;
 pub mod rails;
+pub mod remediation;
+pub mod runbook;
 pub mod show;
 pub mod source;
 pub mod written;

@@ -39,6 +39,10 @@ pub fn advance(
         return (Novelty::Stale, entry);
     }
     close_if_forgotten(&mut entry, finding, timing.memory);
+    // Rails go by the tags as they were told last.
+    if !claim.about.tags.is_empty() {
+        entry.resource.tags.clone_from(&claim.about.tags);
+    }
     take_report(&mut entry, finding);
     if finding.status == Status::Active {
         entry.last_seen = entry.last_seen.max(finding.last_seen);
@@ -58,7 +62,8 @@ pub fn advance(
         }
         (Status::Active, State::Open) => {
             let quiet = entry.told_at.is_some_and(|told| now.duration_since(told) < timing.quiet);
-            if quiet { Novelty::Duplicate } else { Novelty::Reminder }
+            let hushed = entry.hush.as_ref().is_some_and(|h| h.holds(now));
+            if quiet || hushed { Novelty::Duplicate } else { Novelty::Reminder }
         }
         (Status::Active, State::Closed) => open(&mut entry, finding, claim, timing, now),
     };
@@ -83,8 +88,9 @@ fn open(entry: &mut Entry, finding: &Finding, claim: &Claim, timing: Timing, now
     }
     entry.previous = if reopened { std::mem::take(&mut entry.cards) } else { Vec::new() };
     entry.cards.clear();
-    entry.offers.clear();
     entry.actors = finding.actor.iter().map(|a| a.id.clone()).collect();
+    entry.sessions = finding.actor.iter().filter_map(|a| a.session.clone()).collect();
+    (entry.hush, entry.crowded) = (None, false);
     entry.owed.clear();
     entry.episode += 1;
     entry.state = State::Open;
@@ -152,12 +158,17 @@ fn take_report(entry: &mut Entry, finding: &Finding) {
     }
 }
 
-/// Who else did it: an act by somebody new must not hide behind whoever was first.
+/// Who else did it: an act by somebody new must not hide behind whoever was first, and nobody must be pushed out by whoever
+/// comes under many names.
 fn note_actor(entry: &mut Entry, finding: &Finding) {
-    if let Some(actor) = &finding.actor
-        && !entry.actors.contains(&actor.id)
-    {
-        push_bounded(&mut entry.actors, actor.id.clone(), ACTORS_MAX);
+    let Some(actor) = &finding.actor else { return };
+    for (known, name) in [(&mut entry.actors, Some(&actor.id)), (&mut entry.sessions, actor.session.as_ref())] {
+        match name {
+            Some(name) if known.contains(name) => {}
+            Some(name) if known.len() < ACTORS_MAX => known.push(name.clone()),
+            Some(_) => entry.crowded = true,
+            None => {}
+        }
     }
 }
 
@@ -211,11 +222,15 @@ fn blank(finding: &Finding, claim: &Claim) -> Entry {
         reports: Vec::new(),
         overflow: false,
         actors: Vec::new(),
+        sessions: Vec::new(),
+        crowded: false,
         window: Vec::new(),
         cards: Vec::new(),
         previous: Vec::new(),
         shown: None,
-        offers: Vec::new(),
+        remediations: Vec::new(),
+        news: Vec::new(),
+        hush: None,
         owed: Vec::new(),
         history: Vec::new(),
         updated_at: finding.sent,

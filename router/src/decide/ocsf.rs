@@ -2,6 +2,7 @@
 use super::{config::Config, identity};
 use crate::values::{
     entry::{Entry, State},
+    remediation::{Remediation, Turn},
     severity::Severity,
     verdict::Novelty,
 };
@@ -73,6 +74,18 @@ pub fn finding(config: &Config, entry: &Entry, novelty: Novelty, now: Timestamp)
             "cards": entry.cards.iter().map(|c| json!({ "destination": c.destination, "link": c.link })).collect::<Vec<_>>(),
         },
     })
+}
+
+/// The body of our own events about a remediation: the problem as it stands, and the step that was taken.
+pub fn remediation(config: &Config, entry: &Entry, remediation: &Remediation, turn: &Turn, now: Timestamp) -> Value {
+    let mut body = finding(config, entry, Novelty::Duplicate, now);
+    let Remediation { id, job, effect, mode, attempt, run, approvals, .. } = remediation;
+    body["unmapped"]["remediation"] = json!({
+        "id": id, "runbook": job.runbook, "account": job.account, "region": job.region, "parameters": job.parameters,
+        "effect": effect, "mode": mode, "attempt": attempt, "approvals": approvals,
+        "execution": run.as_ref().and_then(|r| r.execution.as_deref()), "turn": turn,
+    });
+    body
 }
 
 fn severity(severity: Severity) -> (u8, &'static str) {

@@ -4,13 +4,16 @@ mod tests;
 
 use super::{
     config::{Config, Destination, Seen},
-    playbook::Playbook,
-    rails,
+    playbook::{self, Playbook},
+    rails::{self, Counts},
+    remediation,
+    runbook::Catalogue,
 };
 use crate::values::{
-    action::{Action, Notify, NotifyMode, Publish, Remediate, notify_key},
-    entry::{Card, Entry, Offer, State, Tally, Waiting},
+    action::{Action, Mode, Notify, NotifyMode, Publish, notify_key},
+    entry::{Card, Entry, State, Tally, Waiting},
     finding::Finding,
+    remediation::Remediation,
     severity::Severity,
     tree::Node,
     verdict::{Claim, Novelty},
@@ -26,11 +29,26 @@ pub const EDIT_EVERY: SignedDuration = SignedDuration::from_secs(60);
 pub const FINDING_TOLD: &str = "Finding Told";
 /// `detail-type` of our own event: the problem is over.
 pub const FINDING_RESOLVED: &str = "Finding Resolved";
+/// `detail-type` of our own event about a step in a remediation's life; some are of interest to nobody else.
+pub fn remediation_event(what: &str) -> Option<&'static str> {
+    Some(match what {
+        "started" => "Remediation Started",
+        "succeeded" => "Remediation Succeeded",
+        "failed" => "Remediation Failed",
+        "verified" => "Remediation Verified",
+        "unverified" => "Remediation Unverified",
+        "undone" => "Remediation Undone",
+        "undo-failed" => "Remediation Undo Failed",
+        _ => return None,
+    })
+}
 
 /// Everything a plan is made from.
 pub struct Facts<'a> {
     /// The user's configuration.
     pub config: &'a Config,
+    /// What is known of runbooks.
+    pub catalogue: &'a Catalogue,
     /// The playbook that claims the finding.
     pub playbook: &'a Playbook,
     /// The finding.
@@ -69,9 +87,18 @@ impl Facts<'_> {
             return Vec::new();
         }
         let storms = self.destinations().into_iter().filter(|d| d.until.is_none()).map(|d| self.storm_key(&d.channel));
-        let starts =
-            self.playbook.remediate.iter().map(|r| rails::tally_key(&r.runbook, self.claim.owner(self.finding)));
-        storms.chain(starts).collect()
+        let owner = self.claim.owner(self.finding);
+        // What only says what it would do needs no counts.
+        let in_earnest = rails::mode(self.config, &self.playbook.name, owner, &self.claim.about) >= Mode::Approve;
+        let runbooks = self.playbook.remediate.iter().filter(|_| in_earnest);
+        let counts = runbooks.flat_map(|r| self.counts(&r.runbook));
+        storms.chain(counts).collect()
+    }
+
+    /// The tallies that limit a runbook when it is planned. (The others can change until it starts, and are read then.)
+    fn counts(&self, runbook: &str) -> [String; 2] {
+        let owner = self.claim.owner(self.finding);
+        [rails::starts_key(runbook, owner), rails::touched_key(owner, &self.claim.about)]
     }
 
     fn storm_key(&self, destination: &str) -> String {
@@ -102,6 +129,7 @@ pub fn plan(facts: &Facts<'_>, entry: &mut Entry, tallies: &mut Tallies) -> Vec<
     if opens(facts.novelty) && entry.state == State::Open {
         let case = rails::Case {
             config: facts.config,
+            catalogue: facts.catalogue,
             playbook: facts.playbook,
             finding: facts.finding,
             claim: facts.claim,
@@ -110,17 +138,20 @@ pub fn plan(facts: &Facts<'_>, entry: &mut Entry, tallies: &mut Tallies) -> Vec<
             told: !facts.destinations().is_empty(),
             now: facts.now,
         };
-        let passed: Vec<Remediate> = facts
-            .playbook
-            .remediate
-            .iter()
-            .filter_map(|r| {
-                let key = rails::tally_key(&r.runbook, facts.claim.owner(facts.finding));
-                rails::pass(&case, r, tallies.entry(key.clone()).or_insert_with(|| Tally::new(key)))
-            })
-            .collect();
-        entry.offers = passed.iter().map(offer).collect();
-        actions.extend(passed.into_iter().map(Action::Remediate));
+        let mut passed: Vec<Remediation> =
+            facts.playbook.remediate.iter().filter_map(|r| pass(&case, facts, r, tallies)).collect();
+        // Of alternatives (for a user, for a role), those that are not meant say nothing.
+        let absent = |r: &Remediation| r.stopped.as_ref().is_some_and(|s| s.reason.ends_with(rails::NO_VALUE));
+        if !passed.iter().all(absent) {
+            passed.retain(|r| !absent(r));
+        }
+        remediation::plan(entry, passed.clone());
+        actions.extend(passed.into_iter().map(|r| Action::Remediate(Box::new(r))));
+    }
+    match facts.novelty {
+        Novelty::Resolved => remediation::resolved(entry, facts.now),
+        Novelty::Reminder | Novelty::Escalated => remediation::offer_again(facts.config, entry, facts.now),
+        _ => {}
     }
     let detail_type = match facts.novelty {
         _ if actions.is_empty() => None,
@@ -131,6 +162,32 @@ pub fn plan(facts: &Facts<'_>, entry: &mut Entry, tallies: &mut Tallies) -> Vec<
     let bus = facts.config.live.bus.clone();
     actions.extend(bus.zip(detail_type).map(|(bus, detail_type)| Action::Publish(Publish { bus, detail_type })));
     actions
+}
+
+/// One remediation through the rails, with what was counted of it before.
+fn pass(
+    case: &rails::Case<'_>,
+    facts: &Facts<'_>,
+    remediate: &playbook::Remediate,
+    tallies: &mut Tallies,
+) -> Option<Remediation> {
+    let [starts, touched] = facts.counts(&remediate.runbook);
+    // (What only says what it would do was not read, and counts nothing.)
+    let in_earnest = tallies.contains_key(&starts);
+    let mut read = |key: &str| tallies.remove(key).unwrap_or_else(|| Tally::new(key));
+    let blank = Tally::new("");
+    let mut counts = Counts {
+        starts: read(&starts),
+        touched: read(&touched),
+        failures: blank.clone(),
+        running: blank.clone(),
+        halt: blank,
+    };
+    let passed = rails::pass(case, remediate, &mut counts);
+    if in_earnest {
+        tallies.extend([(starts, counts.starts), (touched, counts.touched)]);
+    }
+    passed
 }
 
 /// A channel that hears of it in its digest: noted with the entry, so that the digest finds it.
@@ -289,16 +346,5 @@ fn storm(tally: &mut Tally, facts: &Facts<'_>, entry: &Entry) -> Storm {
         Some(card) => Storm::Line(card.clone()),
         None if tally.items.len() <= limits.cards as usize => Storm::Card,
         None => Storm::First,
-    }
-}
-
-fn offer(r: &Remediate) -> Offer {
-    Offer {
-        runbook: r.runbook.clone(),
-        effect: r.effect.as_str().to_owned(),
-        mode: r.mode.as_str().to_owned(),
-        parameters: r.parameters.iter().map(|(name, values)| format!("{name}={}", values.join(","))).collect(),
-        stopped: r.stopped.as_ref().map(|s| s.reason.clone()),
-        undo: r.undo,
     }
 }

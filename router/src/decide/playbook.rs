@@ -20,6 +20,8 @@ use regex_lite::Regex;
 const STEPS_MAX: usize = 4;
 /// SSM refuses longer parameter values (`StartAutomationExecution`, 512 characters).
 pub const VALUE_MAX: usize = 512;
+/// An undo is offered for so long, where a playbook says nothing else.
+const UNDO_WITHIN: SignedDuration = SignedDuration::from_hours(24 * 7);
 
 /// What to do about one kind of finding.
 #[derive(Debug)]
@@ -97,9 +99,20 @@ pub struct Remediate {
     /// How far it reaches.
     pub effect: Effect,
     /// The runbook that takes it back.
-    pub undo: Option<(String, Vec<(String, Value)>)>,
+    pub undo: Option<Undo>,
     /// How long the source may take to agree before the card says *applied, not verified*.
     pub deadline: SignedDuration,
+}
+
+/// A runbook that takes another one back.
+#[derive(Clone, Debug)]
+pub struct Undo {
+    /// The SSM Automation document.
+    pub runbook: String,
+    /// Its parameters.
+    pub with: Vec<(String, Value)>,
+    /// For so long it is offered.
+    pub within: SignedDuration,
 }
 
 /// Where a parameter's value comes from.
@@ -111,10 +124,12 @@ pub enum Value {
     At(String, Regex),
     /// A canonical value of the finding, accepted only if it matches.
     From(From, Regex),
+    /// An output of the execution that is taken back, each value accepted only if it matches.
+    Output(String, Regex),
 }
 
 /// A canonical value of the finding.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum From {
     /// `resource.id`
     ResourceId,
@@ -130,19 +145,41 @@ pub enum From {
     ActorName,
     /// `actor.id`
     ActorId,
+    /// `actor.user`: the name of the IAM user, where it is one.
+    ActorUser,
+    /// `actor.role`: the name of the role, where it is one.
+    ActorRole,
+    /// `actor.access-key`: the long-lived access key, where it is one.
+    ActorAccessKey,
+    /// `account.KEY`: a value of the account directory.
+    Account(String),
 }
 
-impl From {
-    /// All, by their words.
-    pub const WORDS: [(&'static str, Self); 7] = [
-        ("resource.id", Self::ResourceId),
-        ("resource.arn", Self::ResourceArn),
-        ("resource.name", Self::ResourceName),
-        ("account.id", Self::AccountId),
-        ("region", Self::Region),
-        ("actor.name", Self::ActorName),
-        ("actor.id", Self::ActorId),
-    ];
+impl std::str::FromStr for From {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Ok(match text {
+            "resource.id" => Self::ResourceId,
+            "resource.arn" => Self::ResourceArn,
+            "resource.name" => Self::ResourceName,
+            "account.id" => Self::AccountId,
+            "region" => Self::Region,
+            "actor.name" => Self::ActorName,
+            "actor.id" => Self::ActorId,
+            "actor.user" => Self::ActorUser,
+            "actor.role" => Self::ActorRole,
+            "actor.access-key" => Self::ActorAccessKey,
+            _ => match text.strip_prefix("account.") {
+                Some(key) if !key.is_empty() => Self::Account(key.to_owned()),
+                _ => {
+                    return Err(format!(
+                        "{text:?} is no value of a finding; there are resource.id, resource.arn, resource.name, region, actor.name, actor.id, actor.user, actor.role, actor.access-key, account.id and account.KEY (a value of the account directory)"
+                    ));
+                }
+            },
+        })
+    }
 }
 
 impl Playbook {
@@ -247,7 +284,8 @@ impl Playbook {
         for pointer in self.threshold.iter().flat_map(|t| &t.by) {
             name_pointer(fields, pointer);
         }
-        for (_, value) in self.remediate.iter().flat_map(|r| &r.with) {
+        let undone = self.remediate.iter().filter_map(|r| r.undo.as_ref()).flat_map(|u| &u.with);
+        for (_, value) in self.remediate.iter().flat_map(|r| &r.with).chain(undone) {
             if let Value::At(pointer, _) = value {
                 name_pointer(fields, pointer);
             }
@@ -321,15 +359,16 @@ impl Remediate {
     fn read(table: Table<'_>) -> Option<Self> {
         let runbook =
             table.need("runbook", "the name of an SSM Automation document").and_then(|r| r.parse(document_name));
-        let with = table.get("with").and_then(|w| w.table()).map(|w| values(&w)).unwrap_or_default();
+        let with = table.get("with").and_then(|w| w.table()).map(|w| values(&w, false)).unwrap_or_default();
         let effect = table
             .need("effect", "harmless, reversible, disruptive or destructive")
             .and_then(|e| e.word(&Effect::WORDS));
         let undo = table.get("undo").and_then(|u| u.table()).and_then(|undo| {
             let runbook = undo.need("runbook", "the runbook that takes it back").and_then(|r| r.parse(document_name));
-            let with = undo.get("with").and_then(|w| w.table()).map(|w| values(&w)).unwrap_or_default();
+            let with = undo.get("with").and_then(|w| w.table()).map(|w| values(&w, true)).unwrap_or_default();
+            let within = undo.get("within").and_then(|w| w.parse(time::parse_duration));
             undo.finish();
-            Some((runbook?, with))
+            Some(Undo { runbook: runbook?, with, within: within.unwrap_or(UNDO_WITHIN) })
         });
         let deadline = table.get("deadline").and_then(|d| d.parse(time::parse_duration));
         table.finish();
@@ -343,11 +382,11 @@ impl Remediate {
     }
 }
 
-fn values(table: &Table<'_>) -> Vec<(String, Value)> {
-    table.entries().into_iter().filter_map(|(name, item)| Some((name, value(&item)?))).collect()
+fn values(table: &Table<'_>, undo: bool) -> Vec<(String, Value)> {
+    table.entries().into_iter().filter_map(|(name, item)| Some((name, value(&item, undo)?))).collect()
 }
 
-fn value(item: &Item<'_>) -> Option<Value> {
+fn value(item: &Item<'_>, undo: bool) -> Option<Value> {
     if !item.is_table() {
         let constants = item.texts();
         if constants.iter().any(|c| c.chars().count() > VALUE_MAX) {
@@ -359,24 +398,21 @@ fn value(item: &Item<'_>) -> Option<Value> {
     let help = "events are written by attackers: say what the value must look like, anchored with ^ and $";
     let must = table.need("pattern", help).and_then(|p| p.parse(anchored));
     let at = table.get("at").and_then(|a| pointer(&a));
-    let from = table.get("from").and_then(|f| f.word(&From::WORDS));
+    let from = table.get("from").and_then(|f| f.parse(str::parse));
+    let output = table.get("output").and_then(|o| o.text().map(str::to_owned));
+    let said = ["at", "from", "output"].into_iter().filter(|key| table.get(key).is_some()).count();
     table.finish();
-    match (at, from, must) {
-        (Some(at), None, Some(must)) => Some(Value::At(at, must)),
-        (None, Some(from), Some(must)) => Some(Value::From(from, must)),
-        (None, None, _) => {
-            item.fail(
-                "says nowhere where the value comes from",
-                "write `at = \"/detail/…\"` or `from = \"resource.id\"`",
-            );
-            None
-        }
-        (Some(_), Some(_), _) => {
-            item.fail("has both `at` and `from`", "keep one");
-            None
-        }
-        _ => None,
+    let help =
+        "write one of `at = \"/detail/…\"`, `from = \"resource.id\"` and, in an undo, `output = \"Step.Output\"`";
+    if said != 1 {
+        item.fail("must say once where the value comes from", help);
+    } else if output.is_some() && !undo {
+        item.fail("only an undo can take an output: nothing has run before a remediation", help);
     }
+    let must = must?;
+    at.map(|at| Value::At(at, must.clone()))
+        .or_else(|| from.map(|from| Value::From(from, must.clone())))
+        .or_else(|| output.map(|output| Value::Output(output, must)))
 }
 
 fn anchored(text: &str) -> Result<Regex, String> {

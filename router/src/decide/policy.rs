@@ -9,6 +9,8 @@ use super::{
     config::{Change, Config},
     pattern::{Pattern, PatternSet},
     playbook::{About, Playbook},
+    remediation::Said,
+    runbook::Catalogue,
     source::{self, FINDINGS_MAX, Source},
     written::Problem,
 };
@@ -26,6 +28,9 @@ mod shipped {
     #![allow(missing_docs, unreachable_pub, reason = "written by build.rs")]
     include!(concat!(env!("OUT_DIR"), "/shipped.rs"));
 }
+
+/// What the build made of the shipped runbooks.
+const RUNBOOKS: &str = include_str!(concat!(env!("OUT_DIR"), "/runbooks.json"));
 
 /// The kind of an actor who is no IAM user and no role; like IAM, it is not bound to a Region.
 const PRINCIPAL: &str = "Principal";
@@ -48,6 +53,8 @@ pub struct UserFiles {
     pub sources: Vec<PolicyFile>,
     /// Playbooks.
     pub playbooks: Vec<PolicyFile>,
+    /// SSM documents.
+    pub runbooks: Vec<PolicyFile>,
 }
 
 /// Everything that decides, compiled.
@@ -56,6 +63,10 @@ pub struct Policy {
     pub sources: Vec<Source>,
     /// What to do about findings.
     pub playbooks: Vec<Playbook>,
+    /// What is known of runbooks.
+    pub catalogue: Catalogue,
+    /// Runbooks of playbooks that nobody knows: they are proposed and never started.
+    pub unknown: Vec<Problem>,
     /// The user's configuration.
     pub config: Config,
     /// Which shipped files the user's own replace, in words.
@@ -89,6 +100,8 @@ pub enum Examined<'p, 'a> {
     Ignored(String),
     /// It cannot be taken as a whole: why.
     Refused(String),
+    /// It says how an execution is doing; where that is none of ours, the rest.
+    Execution(Said, Box<Examined<'p, 'a>>),
     /// Its findings.
     Findings(Findings<'p, 'a>),
 }
@@ -141,6 +154,9 @@ impl Policy {
                 help: "to replace the shipped one, name yours `catch-all.toml`".to_owned(),
             });
         }
+        let catalogue = Catalogue::load(RUNBOOKS, &user.runbooks, &mut problems);
+        let (misused, unknown) = catalogue.check(&playbooks);
+        problems.extend(misused);
         if problems.is_empty() {
             problems.extend(misspelt(&config, &sources, &playbooks));
         }
@@ -148,7 +164,7 @@ impl Policy {
             return Err(problems);
         }
         let policy = Self::compile(sources, playbooks, config, general.first().copied().unwrap_or_default());
-        Ok(Self { replaced, ..policy })
+        Ok(Self { catalogue, unknown, replaced, ..policy })
     }
 
     fn compile(sources: Vec<Source>, playbooks: Vec<Playbook>, config: Config, catch_all: usize) -> Self {
@@ -168,6 +184,9 @@ impl Policy {
         for path in config.routes.iter().filter_map(|r| r.when.as_ref()).flat_map(Pattern::paths) {
             fields.insert(path.iter().map(AsRef::as_ref));
         }
+        for source in &sources {
+            source.name_execution(&mut fields);
+        }
         for source in sources.iter().filter(|s| !s.ignore_unclaimed) {
             source.name_fields(&mut fields);
         }
@@ -175,7 +194,8 @@ impl Policy {
         for source in sources.iter().filter(|s| s.ignore_unclaimed) {
             source.name_fields(&mut all_fields);
         }
-        Self { sources, playbooks, config, replaced: Vec::new(), catch_all, set, claims, fields, all_fields }
+        let (replaced, unknown, catalogue) = (Vec::new(), Vec::new(), Catalogue::default());
+        Self { sources, playbooks, catalogue, unknown, config, replaced, catch_all, set, claims, fields, all_fields }
     }
 
     /// What to read of an event before it is examined.
@@ -199,7 +219,13 @@ impl Policy {
             let reason = format!("no source reads events of {source} with detail-type {kind:?}");
             return (Examined::Ignored(reason), None);
         };
-        (self.read(source, envelope, matched, now), Some(&source.name))
+        let said = source.said(&envelope.tree);
+        let read = self.read(source, envelope, matched, now);
+        let read = match said {
+            Some(said) => Examined::Execution(said, Box::new(read)),
+            None => read,
+        };
+        (read, Some(&source.name))
     }
 
     fn read<'p: 'a, 'a>(

@@ -1,10 +1,16 @@
 //! What people see: the texts of a playbook for a finding, and the view that a formatter renders.
-use super::{config::Config, plan::Facts};
-use crate::decide::identity;
+use super::{
+    config::Config,
+    identity,
+    plan::Facts,
+    remediation::{Ask, needed, open_to, standing},
+    runbook::{ASSUME_ROLE, Catalogue},
+};
 use crate::values::{
-    action::Notify,
-    entry::{Entry, Offer, Shown, State, Tally},
+    action::{Notify, NotifyMode},
+    entry::{Entry, Shown, State, Tally},
     finding::{Actor, ActorKind, Finding, Resource, Status},
+    remediation::{Job, Progress, Remediation, Turn},
     severity::Severity,
     text::cut,
     verdict::{Claim, Novelty},
@@ -12,7 +18,8 @@ use crate::values::{
 use findings_formatters::{
     Texts, escape,
     view::{
-        AccountView, ActorView, Kind, LineView, Locale, RemediationView, ReporterView, ResourceView, StormView, View,
+        AccountView, ActorView, HushView, Kind, LineView, Locale, RemediationView, ReporterView, ResourceView,
+        StormView, View,
     },
 };
 use jiff::Timestamp;
@@ -206,12 +213,18 @@ pub fn view(
         finding_type: shown.finding_type.clone(),
         signals: shown.signals.clone(),
         also: shown.also.clone(),
-        remediations: entry.offers.iter().map(offered).collect(),
+        remediations: current(entry).map(|r| remediated(config, entry, r, entry.updated_at)).collect(),
         previous: entry.previous.iter().find_map(|c| c.link.clone()),
         fingerprint: entry.fingerprint.clone(),
         playbook: shown.playbook.clone(),
         mentions: notify.mentions.iter().map(|id| mention(id)).collect(),
         fixed: config.live.is_webhook(&notify.destination),
+        interactive: config.live.interactive && !config.live.is_webhook(&notify.destination),
+        hushed: entry
+            .hush
+            .as_ref()
+            .filter(|h| h.holds(entry.updated_at))
+            .map(|h| HushView { by: mention(&h.by), until: h.until.map(Timestamp::as_second) }),
         lines: Vec::new(),
         storm: storm.map(|t| StormView {
             count: t.items.len() as u64,
@@ -275,16 +288,101 @@ fn reporters(entry: &Entry) -> Vec<ReporterView> {
     list
 }
 
-fn offered(offer: &Offer) -> RemediationView {
+/// The remediations that a card tells of: those of this episode, and older ones that run or can be taken back.
+fn current(entry: &Entry) -> impl Iterator<Item = &Remediation> {
+    let older = |r: &Remediation| r.progress.is_busy() || !open_to(entry, r, entry.updated_at).is_empty();
+    entry.remediations.iter().filter(move |r| r.episode == entry.episode || older(r))
+}
+
+/// A step in the life of a remediation, as a reply tells it.
+pub fn remediation(config: &Config, entry: &Entry, notify: &Notify, r: &Remediation, turn: &Turn) -> View {
+    let why = turn.why.clone();
+    let told = RemediationView {
+        state: Some(turn.what.clone()),
+        by: turn.by.as_deref().map(mention),
+        why,
+        asks: Vec::new(),
+        ..remediated(config, entry, r, turn.at)
+    };
+    View { remediations: vec![told], ..view(config, entry, notify, Novelty::Duplicate, None, None) }
+}
+
+/// What somebody reads before they approve a remediation, or take it back.
+pub fn dialog(
+    config: &Config,
+    catalogue: &Catalogue,
+    entry: &Entry,
+    (r, ask): (&Remediation, Ask),
+    now: Timestamp,
+) -> View {
+    let job = r.job_now();
+    let document = catalogue.get(&job.runbook);
+    let shown = RemediationView {
+        runbook: job.runbook.clone(),
+        parameters: parameters(job),
+        asks: vec![ask.as_str().to_owned()],
+        does: document.map(|d| d.does.clone()),
+        caution: document.and_then(|d| d.caution.clone()),
+        undo_runbook: r.undo.as_ref().filter(|_| ask != Ask::Undo).map(|u| u.job.runbook.clone()),
+        ..remediated(config, entry, r, now)
+    };
+    let notify = Notify {
+        destination: String::new(),
+        mode: NotifyMode::Post,
+        kind: Kind::Dialog,
+        storm: None,
+        target: None,
+        mentions: Vec::new(),
+    };
+    View { remediations: vec![shown], ..view(config, entry, &notify, Novelty::Duplicate, None, None) }
+}
+
+fn parameters(job: &Job) -> Vec<String> {
+    job.parameters.iter().map(|(name, values)| format!("{name}={}", values.join(","))).collect()
+}
+
+fn remediated(config: &Config, entry: &Entry, r: &Remediation, now: Timestamp) -> RemediationView {
+    let nothing_done = matches!(r.progress, Progress::Proposed | Progress::Withdrawn);
+    let run = r.run.as_ref();
+    let role = format!("{ASSUME_ROLE}=");
     RemediationView {
-        runbook: offer.runbook.clone(),
-        effect: offer.effect.clone(),
-        mode: offer.mode.clone(),
-        parameters: offer.parameters.clone(),
-        stopped: offer.stopped.clone(),
-        undo: offer.undo,
-        state: None,
+        runbook: r.job.runbook.clone(),
+        effect: r.effect.as_str().to_owned(),
+        mode: r.mode.as_str().to_owned(),
+        // The role is the same for all; the dialog shows it.
+        parameters: parameters(&r.job).into_iter().filter(|p| !p.starts_with(&role)).collect(),
+        stopped: r.stopped.as_ref().map(|s| s.reason.clone()),
+        rail: r.stopped.as_ref().map(|s| s.rail.clone()).unwrap_or_default(),
+        undo: r.undo.is_some(),
+        state: (!nothing_done).then(|| r.progress.as_str().to_owned()),
+        id: r.id.clone(),
+        plan: r.plan(),
+        asks: open_to(entry, r, now).into_iter().map(|a| a.as_str().to_owned()).collect(),
+        account: r.job.account.clone(),
+        region: r.job.region.clone(),
+        by: r.approvals.last().filter(|_| !nothing_done).map(|a| mention(&a.by)),
+        why: None,
+        step: run.and_then(|r| r.step.clone()),
+        link: run.and_then(|run| execution_link(run.execution.as_deref()?, &r.job.region)),
+        approved: standing(config, r, now).count(),
+        needed: needed(config, r),
+        does: None,
+        caution: None,
+        undo_runbook: None,
+        again: r.progress == Progress::Failed,
     }
+}
+
+/// An execution's page in the console (its form is not documented; seen in the console).
+pub fn execution_link(execution: &str, region: &str) -> Option<String> {
+    let safe = |text: &str| text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    let domain = match region {
+        r if r.starts_with("cn-") => "console.amazonaws.cn",
+        r if r.starts_with("us-gov-") => "console.amazonaws-us-gov.com",
+        _ => "console.aws.amazon.com",
+    };
+    let link = || format!("https://{region}.{domain}/systems-manager/automation/execution/{execution}?region={region}");
+    (safe(execution) && safe(region)).then(link)
 }
 
 /// The event as a template sees it: only the finding at hand, where the event carries many.

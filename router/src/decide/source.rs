@@ -12,6 +12,7 @@ use super::{
     identity::{self, Place},
     pattern::Pattern,
     playbook::pointer,
+    remediation::Said,
     written::{Item, Problem, Written},
 };
 use crate::values::{
@@ -49,6 +50,8 @@ pub struct Source {
     pub ignore_unclaimed: bool,
     /// The list whose elements are findings, where one event carries many.
     pub each: Option<String>,
+    /// Where it tells of an execution: its id and SSM's word for its state.
+    execution: Option<(Text, Text)>,
     reporter: Text,
     id: Text,
     revision: Text,
@@ -142,6 +145,12 @@ impl Source {
         let ignore_unclaimed =
             root.get("unclaimed").and_then(|u| u.word(&[("tell", false), ("ignore", true)])).unwrap_or(false);
         let drill = root.get("drill").and_then(|d| d.truth()).unwrap_or(false);
+        let execution = root.get("execution").and_then(|e| e.table()).and_then(|table| {
+            let text = |key| table.need(key, "a JSON Pointer").and_then(|t| Text::read(&t));
+            let (id, status) = (text("id"), text("status"));
+            table.finish();
+            Some((id?, status?))
+        });
         let finding = root.need("finding", "where the parts of a finding are").and_then(|f| f.table());
         let source = finding.and_then(|finding| {
             let text = |key| finding.get(key).and_then(|t| Text::read(&t));
@@ -180,6 +189,7 @@ impl Source {
                 when: when?,
                 ignore_unclaimed,
                 each,
+                execution,
                 reporter: reporter?,
                 id: id?,
                 revision: revision?,
@@ -238,6 +248,26 @@ impl Source {
         for pointer in readers.into_iter().flat_map(identity::pointers) {
             fields.insert_whole(pointer);
         }
+    }
+
+    /// Names every field that says how an execution is doing.
+    pub fn name_execution(&self, fields: &mut Fields) {
+        let mut pointers = Vec::new();
+        for text in self.execution.iter().flat_map(|(id, status)| [id, status]) {
+            text.pointers(&mut pointers);
+        }
+        for pointer in pointers {
+            name_pointer(fields, pointer);
+        }
+    }
+
+    /// What an event says of an execution.
+    pub fn said(&self, tree: &Node<'_>) -> Option<Said> {
+        let (id, status) = self.execution.as_ref()?;
+        Some(Said {
+            execution: short(&id.get(tree)?, ID_MAX).into_owned(),
+            status: cut(&status.get(tree)?, 80).to_owned(),
+        })
     }
 
     /// Whether it can name this reporter; its own name stands in where the event tells none.
@@ -365,7 +395,7 @@ pub(super) fn pattern(item: &Item<'_>) -> Option<Pattern> {
 }
 
 /// The account itself, as a resource: what a finding is about when it names nothing else.
-pub(super) fn account_resource(account: &str) -> Resource {
+pub fn account_resource(account: &str) -> Resource {
     Resource {
         kind: "AwsAccount".into(),
         id: account.to_owned(),

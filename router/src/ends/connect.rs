@@ -3,7 +3,7 @@ use super::{
     intake::clock,
     ledger::{DynamoDb, Embedded, Store},
     publisher::Bus,
-    remediator::Proposer,
+    remediator::Automation,
     secrets,
     slack::{self, Slack},
 };
@@ -19,7 +19,7 @@ use std::{collections::BTreeMap, path::Path, time::Duration};
 use tokio::sync::OnceCell;
 
 /// The router with its ends in the world.
-pub type Live = Router<'static, Store, Slack, Proposer, Bus>;
+pub type Live = Router<'static, Store, Slack, Automation, Bus>;
 
 /// The AWS SDK's configuration, loaded when somebody first needs AWS.
 #[derive(Debug, Default)]
@@ -101,6 +101,10 @@ pub struct Connected {
     pub signing_secret: Option<SecretString>,
     /// What `POST /events` demands.
     pub http_token: Option<SecretString>,
+    /// What `POST /remediation` demands.
+    pub operator_token: Option<SecretString>,
+    /// What opens Socket Mode.
+    pub app_token: Option<SecretString>,
 }
 
 /// Connects. Nothing is sent yet, but secrets are fetched and the ledger is opened.
@@ -117,7 +121,16 @@ pub async fn connect(setup: &'static Setup, patience: Duration) -> Result<Connec
     };
     let signing_secret = fetch(live.slack_signing_secret.as_ref(), &mut wrong).await;
     let http_token = fetch(live.http_token.as_ref(), &mut wrong).await;
+    let operator_token = fetch(live.operator_token.as_ref(), &mut wrong).await;
     let token = fetch(live.slack_token.as_ref(), &mut wrong).await;
+    let app_token = fetch(live.slack_app_token.as_ref(), &mut wrong).await;
+    let access = &setup.policy.config.remediation.access;
+    let external_id = fetch(access.external_id.as_ref(), &mut wrong).await;
+    if live.interactive && live.slack_signing_secret.is_none() && live.slack_app_token.is_none() {
+        wrong.push(
+            "slack.interactive is set, but clicks could not be told from forged ones: set SLACK_SIGNING_SECRET, or SLACK_APP_TOKEN (xapp-…) for Socket Mode".to_owned(),
+        );
+    }
     let mut webhooks = BTreeMap::new();
     for (channel, reference) in &live.slack_webhooks {
         let url = fetch(Some(reference), &mut wrong).await;
@@ -136,19 +149,20 @@ pub async fn connect(setup: &'static Setup, patience: Duration) -> Result<Connec
         Some(_) => Some(aws_sdk_eventbridge::Client::new(&aws.quick().await)),
         None => None,
     });
+    let remediator = Automation::new(aws.quick().await, access, external_id);
     let router = Router {
         policy: &setup.policy,
         formatter: &setup.formatter,
         texts: &setup.texts,
         ledger,
         messenger,
-        remediator: Proposer,
+        remediator,
         publisher: bus,
         // The embedded ledger has one writer at a time.
         alone_since: matches!(live.store(), config::Store::File(_)).then(clock),
     };
     warn(setup);
-    Ok(Connected { router, rehearsal, aws, signing_secret, http_token })
+    Ok(Connected { router, rehearsal, aws, signing_secret, http_token, operator_token, app_token })
 }
 
 /// How Slack is reached with these secrets; the webhook of `*` is every other channel's.
@@ -182,9 +196,11 @@ pub async fn store(store: &config::Store, retention: jiff::SignedDuration, aws: 
 
 /// What works, but probably not as meant.
 fn warn(setup: &Setup) {
-    let r = &setup.policy.config.remediation;
-    if r.mode > Mode::Propose || r.playbooks.values().any(|m| *m > Mode::Propose) {
-        tracing::warn!("remediation is set to approve or automatic; this version proposes runbooks and starts none");
+    let config = &setup.policy.config;
+    let r = &config.remediation;
+    let approves = r.mode == Mode::Approve || r.playbooks.values().any(|m| *m == Mode::Approve);
+    if approves && r.approval.approvers.is_empty() {
+        tracing::warn!("remediation waits for approval, but nobody may approve: set remediation.approval.approvers");
     }
     for problem in &setup.warnings {
         tracing::warn!("{problem}");

@@ -30,12 +30,16 @@ impl Health {
         self.with(|p| p.turned = Some(now));
     }
 
-    /// The queue answered, or why not.
-    pub fn queue(&self, now: Timestamp, answer: Result<(), String>) {
-        self.with(|p| match answer {
-            Ok(()) => (p.polled, p.queue) = (Some(now), None),
-            Err(why) => p.queue = Some(why),
-        });
+    /// The queue answered, or why not. Says whether that is another word than the last, whichever poll loop had that.
+    pub fn queue(&self, now: Timestamp, answer: Result<(), String>) -> bool {
+        self.with(|p| {
+            let before = p.queue.is_some();
+            match answer {
+                Ok(()) => (p.polled, p.queue) = (Some(now), None),
+                Err(why) => p.queue = Some(why),
+            }
+            before != p.queue.is_some()
+        })
     }
 
     /// The ledger can be written, or why not.

@@ -1,10 +1,11 @@
 //! The daemon's HTTP: health, metrics, events, and Slack's clicks.
 use super::{
+    clicks,
     health::Health,
     intake::{Intake, clock},
-    signature, sqs,
+    signature, sqs, telemetry,
 };
-use crate::values::action::Disposition;
+use crate::{decide::remediation::Ask, values::action::Disposition};
 use axum::{
     Router as Routes,
     body::Bytes,
@@ -34,6 +35,8 @@ pub struct Site {
     pub metrics: PrometheusHandle,
     /// What `POST /events` demands; without one, it is closed.
     pub token: Option<SecretString>,
+    /// What `POST /remediation` demands: whoever has it can ask for anything in anybody's name.
+    pub operator_token: Option<SecretString>,
     /// What Slack signs with; without one, its clicks are refused.
     pub signing_secret: Option<SecretString>,
 }
@@ -46,6 +49,7 @@ pub async fn serve(site: Site, listener: TcpListener, stop: CancellationToken) -
         .route("/metrics", get(metrics))
         .route("/events", post(events))
         .route("/slack/interactions", post(interactions))
+        .route("/remediation", post(remediation))
         .layer(DefaultBodyLimit::max(BODY_MAX))
         .with_state(Arc::new(site));
     axum::serve(listener, routes).with_graceful_shutdown(stop.cancelled_owned()).await
@@ -65,15 +69,8 @@ async fn metrics(State(site): State<Arc<Site>>) -> Response {
 /// One body, as the queue would bring it: for `EventBridge` API destinations, and for trials. What has to be tried again is
 /// answered 503 with `Retry-After`, which API destinations heed.
 async fn events(State(site): State<Arc<Site>>, headers: HeaderMap, body: Bytes) -> Response {
-    let Some(token) = &site.token else {
-        let why = "POST /events is closed: set [http] token or FINDINGS_ROUTER_HTTP_TOKEN\n";
-        return (StatusCode::FORBIDDEN, why).into_response();
-    };
-    let given =
-        headers.get(header::AUTHORIZATION).and_then(|v| v.to_str().ok()).and_then(|v| v.strip_prefix("Bearer "));
-    if !given.is_some_and(|given| same(given, token)) {
-        tracing::warn!("POST /events without the right token was refused");
-        return (StatusCode::UNAUTHORIZED, "Authorization: Bearer TOKEN is missing or wrong\n").into_response();
+    if let Err(refused) = admit(site.token.as_ref(), &headers, "/events", "token") {
+        return *refused;
     }
     let Ok(text) = std::str::from_utf8(&body) else {
         return (StatusCode::BAD_REQUEST, "the body is not UTF-8\n").into_response();
@@ -92,6 +89,55 @@ async fn events(State(site): State<Arc<Site>>, headers: HeaderMap, body: Bytes) 
     response
 }
 
+/// What the command line asks for, where the daemon has the ledger.
+#[derive(serde::Deserialize)]
+struct Wanted {
+    ask: String,
+    id: String,
+    by: String,
+}
+
+async fn remediation(State(site): State<Arc<Site>>, headers: HeaderMap, body: Bytes) -> Response {
+    if let Err(refused) = admit(site.operator_token.as_ref(), &headers, "/remediation", "operator-token") {
+        return *refused;
+    }
+    let wanted: Wanted = match serde_json::from_slice(&body) {
+        Ok(wanted) => wanted,
+        Err(error) => return (StatusCode::BAD_REQUEST, format!("{error}\n")).into_response(),
+    };
+    let said = match (wanted.ask.as_str(), Ask::WORDS.iter().find(|(word, _)| *word == wanted.ask)) {
+        ("reset", _) => {
+            clicks::reset(&site.intake.router, &wanted.id, &wanted.by).await.map_err(|trouble| trouble.to_string())
+        }
+        ("halt" | "resume", _) => {
+            let pulled = clicks::brake(&site.intake.router, &wanted.by, wanted.ask == "halt").await;
+            pulled.map_err(|trouble| trouble.to_string())
+        }
+        (_, Some((_, ask))) => Box::pin(site.intake.told(*ask, &wanted.id, &wanted.by)).await,
+        (other, None) => Err(format!("there is nothing like {other:?} to ask for")),
+    };
+    match said {
+        Ok(said) => format!("{said}\n").into_response(),
+        Err(why) => (StatusCode::CONFLICT, format!("{why}\n")).into_response(),
+    }
+}
+
+/// Lets in whoever has the token.
+fn admit(token: Option<&SecretString>, headers: &HeaderMap, path: &str, key: &str) -> Result<(), Box<Response>> {
+    let Some(token) = token else {
+        let variable = if key == "token" { "FINDINGS_ROUTER_HTTP_TOKEN" } else { "FINDINGS_ROUTER_OPERATOR_TOKEN" };
+        let why = format!("POST {path} is closed: set [http] {key} or {variable}\n");
+        return Err(Box::new((StatusCode::FORBIDDEN, why).into_response()));
+    };
+    let given =
+        headers.get(header::AUTHORIZATION).and_then(|v| v.to_str().ok()).and_then(|v| v.strip_prefix("Bearer "));
+    if given.is_some_and(|given| same(given, token)) {
+        return Ok(());
+    }
+    tracing::warn!(path, "a request without the right token was refused");
+    Err(Box::new((StatusCode::UNAUTHORIZED, "Authorization: Bearer TOKEN is missing or wrong\n").into_response()))
+}
+
 /// Compares without telling by its time how much was right.
 fn same(given: &str, token: &SecretString) -> bool {
     let mac = |text: &str| Hmac::<Sha256>::new_from_slice(b"token").map(|m| m.chain_update(text));
@@ -103,27 +149,52 @@ fn same(given: &str, token: &SecretString) -> bool {
 
 async fn interactions(State(site): State<Arc<Site>>, headers: HeaderMap, body: Bytes) -> Response {
     let text = |name: &str| headers.get(name).and_then(|v| v.to_str().ok());
-    let status =
-        interaction(site.signing_secret.as_ref(), text("x-slack-request-timestamp"), text("x-slack-signature"), &body);
-    StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR).into_response()
+    let signed = (text("x-slack-request-timestamp"), text("x-slack-signature"));
+    let payload = match interaction(&site.intake, site.signing_secret.as_ref(), signed, &body).await {
+        Ok(payload) => payload,
+        Err(status) => {
+            return StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR).into_response();
+        }
+    };
+    let clicked = site.intake.clicked(payload).await;
+    if let Some(fingerprint) = clicked.go_on {
+        let intake = site.intake.clone();
+        tokio::spawn(async move { Box::pin(intake.go_on(&fingerprint)).await });
+    }
+    clicked.answer.map_or_else(|| StatusCode::OK.into_response(), |answer| axum::Json(answer).into_response())
 }
 
-/// The answer to one of Slack's clicks. Cards have no buttons yet that start anything; Slack wants to hear 200 all the same.
-pub(super) fn interaction(
+/// What one of Slack's clicks says, if it comes from Slack, now, and for the first time; else the status to refuse it with.
+pub(super) async fn interaction(
+    intake: &Intake,
     secret: Option<&SecretString>,
-    timestamp: Option<&str>,
-    signature: Option<&str>,
+    (timestamp, signature): (Option<&str>, Option<&str>),
     body: &[u8],
-) -> u16 {
+) -> Result<String, u16> {
     let Some(secret) = secret else {
         tracing::warn!("a click was refused: there is no signing secret to verify it with; set SLACK_SIGNING_SECRET");
-        return 403;
+        telemetry::asked("click", "unverified");
+        return Err(403);
     };
-    match signature::verify(secret, timestamp, signature, body, clock()) {
-        Ok(()) => 200,
-        Err(why) => {
-            tracing::warn!(why, "a click that does not come from Slack was refused");
-            401
+    if let Err(why) = signature::verify(secret, timestamp, signature, body, clock()) {
+        tracing::warn!(why, "a click that does not come from Slack was refused");
+        telemetry::asked("click", "forged");
+        return Err(401);
+    }
+    let text = String::from_utf8_lossy(body);
+    match intake.is_replay([timestamp.unwrap_or_default(), &text]).await {
+        Ok(false) => {}
+        Ok(true) => {
+            tracing::warn!("a click that came before was refused: somebody sends Slack's requests again");
+            telemetry::asked("click", "replayed");
+            return Err(409);
+        }
+        // Whether it is a replay is not known: nothing is done.
+        Err(trouble) => {
+            tracing::warn!(%trouble, "a click was refused, because the ledger does not answer");
+            return Err(503);
         }
     }
+    let payload = form_urlencoded::parse(body).find(|(name, _)| name == "payload");
+    payload.map(|(_, payload)| payload.into_owned()).ok_or(400)
 }

@@ -51,7 +51,8 @@ impl Intake {
         let started = Instant::now();
         let mut watch =
             Watch { disposition: Disposition::Ack, why: Vec::new(), waits: true, events_clock: self.events_clock };
-        take(&self.router, body, &mut watch).await;
+        // (Deep as it is, it would make every task that takes a message large.)
+        Box::pin(take(&self.router, body, &mut watch)).await;
         telemetry::handled(watch.disposition, started.elapsed());
         Taken { disposition: watch.disposition, why: watch.why, waits: watch.waits }
     }

@@ -22,6 +22,8 @@ use tokio::{
 
 /// Kept free at the end of an invocation, to answer which messages are done.
 const SPARE: Duration = Duration::from_secs(2);
+/// A click is answered within this, done or not.
+const CLICK_MAX: Duration = Duration::from_millis(2_500);
 /// What is due is done at most so often.
 const TICK_EVERY: Duration = Duration::from_secs(30);
 
@@ -100,15 +102,22 @@ impl Function {
         let answer = if let Some(batch) = batch(text) {
             Ok(self.clone().batch(batch, end(&event.context)).await)
         } else if let Ok(request) = serde_json::from_str::<Request>(text) {
-            Ok(self.request(&request))
+            // Slack waits three seconds: what else is due has its own invocations.
+            let answer = self.request(&request, end(&event.context)).await;
+            self.flush();
+            return Ok(answer);
         } else {
             self.direct(text).await
         };
         self.tick(end(&event.context)).await;
+        self.flush();
+        answer
+    }
+
+    fn flush(&self) {
         if let Err(error) = self.metrics.flush(std::io::stdout()) {
             tracing::warn!(%error, "metrics could not be written");
         }
-        answer
     }
 
     /// Names the messages that have to come again; the others are done. Those that are not done in time come again too.
@@ -187,23 +196,37 @@ impl Function {
     }
 
     /// A function URL's request: only Slack's clicks are answered.
-    fn request(&self, request: &Request) -> Value {
+    async fn request(&self, request: &Request, end: Instant) -> Value {
         let header = |name: &str| {
             request.headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
         };
+        let came = Instant::now();
         let RequestLine { method, path } = &request.context.http;
         let body = if request.is_base64_encoded {
             BASE64_STANDARD.decode(&request.body).unwrap_or_default()
         } else {
             request.body.clone().into_bytes()
         };
-        let status = if method == "POST" && path == "/slack/interactions" {
-            let (timestamp, signature) = (header("x-slack-request-timestamp"), header("x-slack-signature"));
-            http::interaction(self.signing_secret.as_ref(), timestamp, signature, &body)
-        } else {
-            404
+        if method != "POST" || path != "/slack/interactions" {
+            return json!({ "statusCode": 404, "body": "" });
+        }
+        let signed = (header("x-slack-request-timestamp"), header("x-slack-signature"));
+        let payload = match http::interaction(&self.intake, self.signing_secret.as_ref(), signed, &body).await {
+            Ok(payload) => payload,
+            Err(status) => return json!({ "statusCode": status, "body": "" }),
         };
-        json!({ "statusCode": status, "body": "" })
+        let clicked = self.intake.clicked(payload).await;
+        if let Some(fingerprint) = clicked.go_on {
+            // Slack waits; what is cut off here is due still.
+            let end = end.min(came + CLICK_MAX);
+            let _ = timeout_at(end, Box::pin(self.intake.go_on(&fingerprint))).await;
+        }
+        match clicked.answer {
+            Some(answer) => json!({
+                "statusCode": 200, "headers": { "content-type": "application/json" }, "body": answer.to_string(),
+            }),
+            None => json!({ "statusCode": 200, "body": "" }),
+        }
     }
 
     /// An event that somebody sent to the function itself. Lambda tries an error again.

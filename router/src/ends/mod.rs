@@ -1,4 +1,5 @@
 //! The ends in the world: each makes one port real, and `connect` puts them together.
+pub mod clicks;
 pub mod connect;
 pub mod health;
 pub mod http;
@@ -10,6 +11,7 @@ pub mod remediator;
 pub mod secrets;
 pub mod signature;
 pub mod slack;
+pub mod socket;
 pub mod sqs;
 pub mod telemetry;
 pub mod ticker;

@@ -101,10 +101,9 @@ impl Consumer {
                 Ok(messages) => messages,
                 Err(why) => {
                     drop(held);
-                    if failures == 0 {
+                    if self.health.queue(clock(), Err(why.clone())) {
                         tracing::error!(queue = %self.url, "{why}");
                     }
-                    self.health.queue(clock(), Err(why));
                     let wait = (TRY_AGAIN[0] * 2_u32.saturating_pow(failures.min(10))).min(TRY_AGAIN[1]);
                     failures += 1;
                     if stop.run_until_cancelled(sleep(wait)).await.is_none() {
@@ -113,11 +112,10 @@ impl Consumer {
                     continue;
                 }
             };
-            if failures > 0 {
+            failures = 0;
+            if self.health.queue(clock(), Ok(())) {
                 tracing::info!(queue = %self.url, "the queue answers again");
-                failures = 0;
             }
-            self.health.queue(clock(), Ok(()));
             for message in messages {
                 let permit = held.pop();
                 let (this, delete) = (self.clone(), delete.clone());

@@ -31,6 +31,8 @@ const QUEUE_AGE: &str = "findings_router_queue_age_seconds";
 /// How long a message took.
 const HANDLING: &str = "findings_router_handling_seconds";
 /// Calls to Slack.
+/// What people asked for about remediations.
+const ASKED: &str = "findings_router_asked_total";
 const SLACK: &str = "findings_router_slack_call_seconds";
 /// Decisions taken again because somebody else wrote first.
 const CONFLICTS: &str = "findings_router_ledger_conflicts_total";
@@ -58,7 +60,13 @@ pub fn describe() {
     describe_counter!(CONFLICTS, "Decisions taken again because another consumer wrote first");
     describe_histogram!(QUEUE_AGE, metrics::Unit::Seconds, "From sent to first received");
     describe_histogram!(HANDLING, metrics::Unit::Seconds, "From received to decided, recorded and told");
+    describe_counter!(ASKED, "What people asked for about remediations, and clicks that were refused");
     describe_histogram!(SLACK, metrics::Unit::Seconds, "Calls to Slack, by method and what Slack answered");
+}
+
+/// Somebody asked for something about a remediation.
+pub fn asked(what: &'static str, outcome: &'static str) {
+    counter!(ASKED, "what" => what, "outcome" => outcome).increment(1);
 }
 
 /// One event was handled.
@@ -72,6 +80,10 @@ pub fn decided(event: Option<&EventFacts>, result: Result<&Handled, &str>) {
             return tracing::info!(event = id, reason, "refused: no event of a known shape");
         }
     };
+    if let Some(followed) = &handled.execution {
+        counter!(EVENTS, "outcome" => "followed").increment(1);
+        return tracing::info!(event = id, disposition = followed.disposition.as_str(), "{}", followed.what);
+    }
     if let Some(reason) = &handled.ignored {
         counter!(EVENTS, "outcome" => "ignored").increment(1);
         return tracing::debug!(event = id, reason, "ignored");

@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 
 /// Does what is due, and says what it did.
 pub async fn tick(router: &Live) {
-    match router.tick(clock()).await {
+    match router.tick_by(&clock).await {
         Ok(ticked) => {
             if ticked.edits + ticked.digests > 0 {
                 tracing::info!(edits = ticked.edits, digests = ticked.digests, "did what was due");

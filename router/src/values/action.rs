@@ -1,9 +1,8 @@
 //! What is owed (actions), what became of it (outcomes), and what becomes of the message (disposition).
-use super::entry::Waiting;
+use super::{entry::Waiting, remediation::Remediation};
 use findings_formatters::view::Kind;
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 
 /// One thing that is owed.
 #[derive(Clone, Debug, PartialEq)]
@@ -13,7 +12,7 @@ pub enum Action {
     /// Tell it in the channel's next digest.
     Digest(Waiting),
     /// Offer or start a runbook; or say why not.
-    Remediate(Remediate),
+    Remediate(Box<Remediation>),
     /// Tell other programs.
     Publish(Publish),
 }
@@ -24,7 +23,7 @@ impl Action {
         match self {
             Self::Notify(n) => notify_key(&n.destination, n.mode, n.kind),
             Self::Digest(w) => format!("digest {}", w.destination),
-            Self::Remediate(r) => format!("remediate {} {}", r.runbook, r.client_token),
+            Self::Remediate(r) => format!("remediate {} {}", r.job.runbook, r.id),
             Self::Publish(p) => format!("publish {}", p.detail_type),
         }
     }
@@ -41,7 +40,7 @@ impl Action {
         match self {
             Self::Notify(n) => &n.destination,
             Self::Digest(w) => &w.destination,
-            Self::Remediate(r) => &r.runbook,
+            Self::Remediate(r) => &r.job.runbook,
             Self::Publish(p) => &p.bus,
         }
     }
@@ -151,29 +150,6 @@ impl Effect {
     pub fn as_str(self) -> &'static str {
         Self::WORDS[self as usize].0
     }
-}
-
-/// A runbook that answers the finding, bound to its parameters.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Remediate {
-    /// The SSM Automation document.
-    pub runbook: String,
-    /// The account of the resource.
-    pub account: String,
-    /// The Region of the resource.
-    pub region: String,
-    /// SSM takes a list of strings for every parameter.
-    pub parameters: BTreeMap<String, Vec<String>>,
-    /// How far it goes by itself.
-    pub mode: Mode,
-    /// How far it reaches.
-    pub effect: Effect,
-    /// `UUIDv5` of fingerprint, episode, runbook and attempt: the same start twice is one start.
-    pub client_token: String,
-    /// The rail that stopped it; then nothing is started or offered.
-    pub stopped: Option<Stop>,
-    /// Whether a runbook takes it back.
-    pub undo: bool,
 }
 
 /// Why a remediation does not go ahead.

@@ -3,6 +3,7 @@
 //! Everything in an entry has a named limit: an attacker who floods us with events cannot make it grow.
 use super::{
     finding::{Actor, Finding, Resource, Status},
+    remediation::{News, Remediation},
     severity::Severity,
     verdict::Novelty,
 };
@@ -79,6 +80,12 @@ pub struct Entry {
     pub overflow: bool,
     /// Everybody who did it in this episode, by id.
     pub actors: Vec<String>,
+    /// The names of their sessions.
+    #[serde(default)]
+    pub sessions: Vec<String>,
+    /// There were more than are kept.
+    #[serde(default)]
+    pub crowded: bool,
     /// Occurrences while counting.
     pub window: Vec<Timestamp>,
     /// The messages of this episode, by destination.
@@ -87,8 +94,15 @@ pub struct Entry {
     pub previous: Vec<Card>,
     /// What the card says about the finding itself.
     pub shown: Option<Shown>,
-    /// The runbooks of this episode, as planned.
-    pub offers: Vec<Offer>,
+    /// The runbooks that answer it, and how far they got.
+    #[serde(default)]
+    pub remediations: Vec<Remediation>,
+    /// What the channels have yet to hear of them.
+    #[serde(default)]
+    pub news: Vec<News>,
+    /// Somebody takes care of it: no reminders.
+    #[serde(default)]
+    pub hush: Option<Hush>,
     /// What occurrences of this episode still owe, after failures.
     pub owed: Vec<Owed>,
     /// What came, what was decided, and why.
@@ -103,7 +117,31 @@ pub struct Entry {
 impl Entry {
     /// When something has to be done about it that no event will ask for.
     pub fn due_at(&self) -> Option<Timestamp> {
-        self.waiting.iter().map(|w| w.until).chain(self.edit_due).min()
+        self.waiting.iter().map(|w| w.until).chain(self.edit_due).chain(self.remedy_due()).min()
+    }
+
+    /// When something has to be done about its remediations, or told of them.
+    pub fn remedy_due(&self) -> Option<Timestamp> {
+        let remediations = self.remediations.iter().filter_map(|r| r.claimed.max(r.due));
+        remediations.chain(self.news.iter().map(|n| n.due)).min()
+    }
+}
+
+/// Somebody takes care of a problem.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hush {
+    /// Who said so.
+    pub by: String,
+    /// When.
+    pub at: Timestamp,
+    /// Until then; until the episode ends, where nothing is said.
+    pub until: Option<Timestamp>,
+}
+
+impl Hush {
+    /// Whether nobody is to be reminded now.
+    pub fn holds(&self, now: Timestamp) -> bool {
+        self.until.is_none_or(|until| now < until)
     }
 }
 
@@ -184,23 +222,6 @@ pub struct Shown {
     pub signals: Vec<String>,
     /// `sample`, `drill` or `replay`.
     pub exercise: Option<String>,
-}
-
-/// A runbook as the card shows it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Offer {
-    /// The document.
-    pub runbook: String,
-    /// How far it reaches.
-    pub effect: String,
-    /// How far it goes by itself.
-    pub mode: String,
-    /// `name=value`.
-    pub parameters: Vec<String>,
-    /// Why it does not go ahead.
-    pub stopped: Option<String>,
-    /// Whether a runbook takes it back.
-    pub undo: bool,
 }
 
 /// What an occurrence still owes.

@@ -2,6 +2,7 @@
 pub mod action;
 pub mod entry;
 pub mod finding;
+pub mod remediation;
 mod scan;
 pub mod severity;
 pub mod text;

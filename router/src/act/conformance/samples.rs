@@ -1,14 +1,21 @@
 //! Entries to write: an ordinary one, and the largest that AWS can make.
+use crate::decide::remediation::NEWS_MAX;
 use crate::values::{
+    action::{Effect, Mode, Stop},
     entry::{
-        ACTORS_MAX, Card, Claimed, Entry, HISTORY_MAX, History, OWED_MAX, Offer, Owed, REPORTS_MAX, Report, SCHEMA,
+        ACTORS_MAX, Card, Claimed, Entry, HISTORY_MAX, History, Hush, OWED_MAX, Owed, REPORTS_MAX, Report, SCHEMA,
         SEEN_MAX, Shown, State, WINDOW_MAX, Waiting,
     },
     finding::{Actor, ActorKind, Resource, Status},
+    remediation::{
+        Approval, Job, News, OUTPUTS_MAX, PARAMETERS_MAX, Progress, REMEDIATIONS_MAX, Remediation, Run, TURNS_MAX,
+        Turn, Undo,
+    },
     severity::Severity,
     verdict::Novelty,
 };
 use jiff::{SignedDuration, Timestamp};
+use std::collections::BTreeMap;
 
 /// The longest id that AWS documents for findings and principals.
 const ID: usize = 512;
@@ -53,7 +60,11 @@ pub fn sample(fingerprint: &str, at: Timestamp) -> Entry {
         cards: Vec::new(),
         previous: Vec::new(),
         shown: None,
-        offers: Vec::new(),
+        remediations: Vec::new(),
+        news: Vec::new(),
+        hush: None,
+        sessions: Vec::new(),
+        crowded: false,
         owed: Vec::new(),
         history: Vec::new(),
         updated_at: at,
@@ -138,17 +149,66 @@ pub fn maximal(fingerprint: &str, at: Timestamp) -> Entry {
             signals: list(50, |n| long(n, 200)),
             exercise: Some("replay".to_owned()),
         }),
-        offers: list(4, |n| Offer {
-            runbook: long(n, 128),
-            effect: "destructive".to_owned(),
-            mode: "automatic".to_owned(),
-            parameters: list(10, |m| long(m, 200)),
-            stopped: Some(text(n)),
-            undo: true,
+        remediations: list(REMEDIATIONS_MAX, |n| remediation(n, at)),
+        news: list(NEWS_MAX, |n| News {
+            remediation: long(n, 36),
+            turn: turn(n, at),
+            loud: true,
+            left: list(4, |m| long(m, 80)),
+            due: at,
+            unsure: true,
         }),
+        hush: Some(Hush { by: long(0, 11), at, until: Some(at) }),
+        sessions: list(ACTORS_MAX, |n| long(n, 64)),
         owed: list(OWED_MAX, owed),
         history: list(HISTORY_MAX, history),
         ..sample(fingerprint, at)
+    }
+}
+
+fn turn(n: usize, at: Timestamp) -> Turn {
+    Turn { at, what: "undo-failed".to_owned(), by: Some(long(n, 11)), why: Some(long(n, 300)) }
+}
+
+fn remediation(n: usize, at: Timestamp) -> Remediation {
+    let values = |most: usize| BTreeMap::from([(long(n, 40), list(most / 200, |v| long(v, 200)))]);
+    let job = |most| Job {
+        runbook: long(n, 128),
+        account: "111122223333".to_owned(),
+        region: "eu-west-1".to_owned(),
+        parameters: values(most),
+    };
+    Remediation {
+        id: long(n, 36),
+        episode: 1,
+        playbook: long(n, 80),
+        job: job(PARAMETERS_MAX),
+        mode: Mode::Automatic,
+        effect: Effect::Destructive,
+        stopped: Some(Stop { rail: "budget".to_owned(), reason: long(n, 200) }),
+        undo: Some(Undo {
+            job: job(PARAMETERS_MAX),
+            outputs: list(2, |m| (long(m, 40), long(m, 40), long(m, 80))),
+            within: SignedDuration::from_hours(1),
+        }),
+        deadline: SignedDuration::from_hours(24),
+        progress: Progress::UndoFailed,
+        attempt: 3,
+        approvals: list(2, |m| Approval { by: long(m, 11), at }),
+        approved: None,
+        due: None,
+        claimed: Some(at),
+        run: Some(Run {
+            client_token: long(n, 36),
+            execution: Some(long(n, 36)),
+            since: at,
+            ended: Some(at),
+            step: Some(long(n, 60)),
+            outputs: values(OUTPUTS_MAX),
+            failed_looks: 3,
+        }),
+        applied: Some(at),
+        turns: list(TURNS_MAX, |m| turn(m, at)),
     }
 }
 

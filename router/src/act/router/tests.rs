@@ -48,7 +48,8 @@ pub(in crate::act) fn policy() -> Policy {
 
 pub(in crate::act) fn policy_of(config: &str) -> Policy {
     let file = PolicyFile { name: "mining".to_owned(), path: "mining.toml".to_owned(), text: CONTAIN.to_owned() };
-    let user = UserFiles { playbooks: vec![file], ..UserFiles::default() };
+    let documents = vec![crate::testing::document("Contain", &["InstanceId"])];
+    let user = UserFiles { playbooks: vec![file], runbooks: documents, ..UserFiles::default() };
     Policy::load(crate::testing::config(config), &user).unwrap()
 }
 
@@ -131,6 +132,10 @@ fn what_fails_for_good_is_named_and_does_not_keep_the_rest_from_being_done() {
         let world = World::breaking(n, Fault::Failed);
         let told = drain(&policy, &world, &story);
         let Some(port) = *world.fell.lock().unwrap() else { continue };
+        // What becomes of the runbook is told with the remediation's own life.
+        if told[0].error.is_none() {
+            continue;
+        }
         fallen.push(port);
         assert_eq!((told.len(), told[0].disposition), (1, Disposition::Ack), "{port}: acknowledged");
         assert_eq!(told[0].error, Some(format!("{port} says no")));
@@ -138,24 +143,18 @@ fn what_fails_for_good_is_named_and_does_not_keep_the_rest_from_being_done() {
         assert_eq!(done, 2, "{port}: the other two are done");
         let entry = told[0].entries.1.as_ref().unwrap();
         assert!(entry.owed.is_empty(), "{port}: nothing is owed");
-        assert!(
-            entry.history[0]
-                .done
-                .iter()
-                .any(|l| l.ends_with(": failed, slack says no") || l.ends_with(": failed, ssm says no"))
-        );
+        assert!(entry.history[0].done.iter().any(|l| l.ends_with(": failed, slack says no")));
     }
-    assert_eq!(fallen, ["slack", "slack", "ssm"]);
+    assert_eq!(fallen, ["slack", "slack"]);
 }
 
 #[test]
 fn the_second_try_performs_only_what_is_still_owed() {
     let policy = policy();
-    // The calls of a first event: entry read, three tallies read and counted, entry claimed, then post, post and start, each recorded, and the end.
+    // The calls of a first event: entry read, four tallies read and counted, entry claimed, then two posts, each recorded.
     let rows = [
-        ("The first channel.", 9, vec!["post #soc Card", "post #security Card"], 1),
-        ("The second channel.", 11, vec!["post #security Card", "post #soc Card"], 1),
-        ("The runbook.", 13, vec!["post #security Card", "post #soc Card"], 1),
+        ("The first channel.", 11, vec!["post #soc Card", "post #security Card"], 1),
+        ("The second channel.", 13, vec!["post #security Card", "post #soc Card"], 1),
     ];
     for (sentence, n, sent, starts) in rows {
         let world = World::breaking(n, Fault::Later);
@@ -173,7 +172,7 @@ fn the_second_try_performs_only_what_is_still_owed() {
 fn what_is_owed_survives_another_occurrence_in_between() {
     let policy = policy();
     let (first, second) = (event(1, 0, "5", false), event(1, 10, "5", false));
-    let calls = 14;
+    let calls = 40;
     for n in 1..=calls {
         let world = World::breaking(n, Fault::Later);
         let one = deliver(&policy, &world, &first, 0);
@@ -181,7 +180,8 @@ fn what_is_owed_survives_another_occurrence_in_between() {
         let again = deliver(&policy, &world, &first, 30);
         assert_eq!(again.disposition, Disposition::Ack);
         let Some(port) = *world.fell.lock().unwrap() else { continue };
-        assert!(matches!(one.disposition, Disposition::Retry(_)));
+        // What concerns the runbook is due in the ledger, not with the message.
+        assert_eq!(matches!(one.disposition, Disposition::Retry(_)), port == "slack" && n < 15, "{port} ({n})");
         let posts: Vec<_> = world.sent().into_iter().filter(|s| s.starts_with("post")).collect();
         assert_eq!(posts.len(), 2, "{port} ({n}): one card for each channel: {:?}", world.sent());
         assert_eq!(world.executions(), 1, "{port} ({n}): the runbook is started");
@@ -191,9 +191,11 @@ fn what_is_owed_survives_another_occurrence_in_between() {
 #[test]
 fn what_is_over_is_not_remediated_any_more() {
     let policy = policy();
-    let world = World::breaking(13, Fault::Later);
-    deliver(&policy, &world, &event(1, 0, "5", false), 0);
-    assert_eq!(*world.fell.lock().unwrap(), Some("ssm"));
+    let world = (1..99).map(|n| World::breaking(n, Fault::Later)).find(|world| {
+        deliver(&policy, world, &event(1, 0, "5", false), 0);
+        *world.fell.lock().unwrap() == Some("ssm start")
+    });
+    let world = world.unwrap();
     let over = deliver(&policy, &world, &event(1, 10, "5", true), 10);
     assert_eq!(over.novelty, Some(Novelty::Resolved));
     let again = deliver(&policy, &world, &event(1, 0, "5", false), 30);

@@ -1,10 +1,10 @@
 //! `findings show`: one problem on a page.
 use super::{BOLD, state};
 use crate::{
-    cli::Format,
+    cli::{Format, remediation},
     decide::config::Config,
     values::{
-        entry::{Entry, History, Offer, Owed, Report},
+        entry::{Entry, History, Owed, Report},
         finding::Status,
     },
 };
@@ -62,7 +62,10 @@ pub(super) fn print(format: Format, e: &Entry, config: &Config) -> io::Result<u8
     }
     e.waiting.iter().try_for_each(|w| page.line("digest", format!("{} at {}", w.destination, time(w.until))))?;
     e.edit_due.iter().try_for_each(|at| page.line("edit due", time(*at)))?;
-    e.offers.iter().try_for_each(|o| page.line("remediation", offer(o)))?;
+    for r in &e.remediations {
+        page.line("remediation", remediation::line(r))?;
+        r.turns.iter().try_for_each(|turn| page.line("remediation", remediation::turn(turn)))?;
+    }
     e.owed.iter().try_for_each(|o| page.line("owed", owed(o)))?;
     for line in &e.history {
         page.line("history", decided(line))?;
@@ -90,13 +93,6 @@ fn said(r: &Report) -> String {
     };
     let link = r.link.as_deref().unwrap_or_default();
     format!("{} says {status}, seen {}×, last at {} {} {link}", r.reporter, r.count, time(r.revision), r.id)
-}
-
-fn offer(o: &Offer) -> String {
-    let parameters = o.parameters.join(", ");
-    let fate = o.stopped.as_ref().map_or_else(|| o.mode.clone(), |why| format!("stopped: {why}"));
-    let undo = if o.undo { ", can be undone" } else { "" };
-    format!("{} ({parameters}): {}{undo}, {fate}", o.runbook, o.effect)
 }
 
 fn owed(o: &Owed) -> String {

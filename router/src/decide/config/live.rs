@@ -29,12 +29,18 @@ pub struct Live {
     pub slack_api: Option<String>,
     /// What Slack signs its requests with.
     pub slack_signing_secret: Option<Reference>,
+    /// The app's buttons reach the router: by HTTP, a function URL or Socket Mode.
+    pub interactive: bool,
+    /// Slack's app-level token: clicks then come through a connection that the router opens (Socket Mode).
+    pub slack_app_token: Option<Reference>,
     /// Incoming webhooks, by channel (`#security`); `*` is every other channel.
     pub slack_webhooks: BTreeMap<String, Reference>,
     /// Where the daemon listens.
     pub listen: Option<SocketAddr>,
     /// What `POST /events` demands.
     pub http_token: Option<Reference>,
+    /// What `POST /remediation` demands: the command line's, where the daemon has the ledger.
+    pub operator_token: Option<Reference>,
     /// The bus that hears what the router decided and did.
     pub bus: Option<String>,
 }
@@ -59,9 +65,12 @@ impl Default for Live {
             slack_token: None,
             slack_api: None,
             slack_signing_secret: None,
+            interactive: false,
+            slack_app_token: None,
             slack_webhooks: BTreeMap::new(),
             listen: None,
             http_token: None,
+            operator_token: None,
             bus: None,
         }
     }
@@ -91,11 +100,13 @@ impl Live {
         };
         self.slack_token = self.slack_token.take().or_else(|| secret("SLACK_BOT_TOKEN"));
         self.slack_signing_secret = self.slack_signing_secret.take().or_else(|| secret("SLACK_SIGNING_SECRET"));
+        self.slack_app_token = self.slack_app_token.take().or_else(|| secret("SLACK_APP_TOKEN"));
         self.slack_api = self.slack_api.take().or_else(|| value("SLACK_API_URL"));
         if let Some(webhook) = secret("SLACK_WEBHOOK_URL") {
             self.slack_webhooks.entry("*".to_owned()).or_insert(webhook);
         }
         self.http_token = self.http_token.take().or_else(|| secret("FINDINGS_ROUTER_HTTP_TOKEN"));
+        self.operator_token = self.operator_token.take().or_else(|| secret("FINDINGS_ROUTER_OPERATOR_TOKEN"));
         self.queue = self.queue.take().or(queue);
         self.listen = self.listen.or(listen);
         self.ledger = self.ledger.take().or_else(store);
@@ -182,6 +193,8 @@ pub(super) fn read_live(root: &Table<'_>) -> Live {
     if let Some(slack) = table("slack") {
         live.slack_token = reference(slack.get("token"));
         live.slack_signing_secret = reference(slack.get("signing-secret"));
+        live.slack_app_token = reference(slack.get("app-token"));
+        live.interactive = slack.get("interactive").and_then(|i| i.truth()).unwrap_or(false);
         for (channel, item) in slack.get("webhooks").and_then(|w| w.table()).map(|t| t.entries()).unwrap_or_default() {
             if channel != "*" && !route::is_channel(&channel) {
                 item.fail("is not a channel", "write \"#channel\" in quotes, or \"*\" for every other channel");
@@ -193,6 +206,7 @@ pub(super) fn read_live(root: &Table<'_>) -> Live {
     if let Some(http) = table("http") {
         live.listen = http.get("listen").and_then(|l| l.parse(address));
         live.http_token = reference(http.get("token"));
+        live.operator_token = reference(http.get("operator-token"));
         http.finish();
     }
     if let Some(publish) = table("publish") {

@@ -1,5 +1,6 @@
 //! The configuration: its defaults, its routes, and the words of every mistake.
 use super::*;
+use crate::values::action::Mode;
 use crate::{
     decide::policy::{Policy, UserFiles},
     testing::{at, config, refusals},
@@ -33,7 +34,12 @@ fn seen<'a>(tree: &'a Node<'a>, known: Option<&'a Account>) -> Seen<'a> {
 
 #[test]
 fn a_route_takes_what_all_its_conditions_say() {
-    let account = Account { name: None, environment: Some("production".to_owned()), owner: Some("team".to_owned()) };
+    let account = Account {
+        name: None,
+        environment: Some("production".to_owned()),
+        owner: Some("team".to_owned()),
+        ..Account::default()
+    };
     let tree = Node::parse(r#"{"source":"aws.guardduty"}"#).unwrap();
     let rows = [
         ("No condition.", "", true),

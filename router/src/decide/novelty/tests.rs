@@ -372,7 +372,7 @@ fn an_episode_counts_its_own() {
 
 #[test]
 fn an_opening_begins_a_new_page() {
-    use crate::values::entry::{Card, Offer};
+    use crate::values::entry::{Card, Hush};
     let card = Card {
         destination: "slack:#a".to_owned(),
         message: "1".to_owned(),
@@ -380,14 +380,7 @@ fn an_opening_begins_a_new_page() {
         storm: false,
         mentions: Vec::new(),
     };
-    let offer = Offer {
-        runbook: "R".to_owned(),
-        effect: "harmless".to_owned(),
-        mode: "propose".to_owned(),
-        parameters: Vec::new(),
-        stopped: None,
-        undo: false,
-    };
+    let hush = Hush { by: "U1".to_owned(), at: at(60), until: None };
     let rows = [
         (
             "Back within the memory: the old card is kept as the previous one.",
@@ -400,12 +393,12 @@ fn an_opening_begins_a_new_page() {
     for (sentence, later, novelty, previous) in rows {
         let mut entry = check(sentence, timing(), "0 gd/a active high => new\n1m gd/a resolved high => resolved");
         assert_eq!((entry.state, entry.closed_at), (State::Closed, Some(at(60))), "{sentence}");
-        (entry.cards, entry.offers) = (vec![card.clone()], vec![offer.clone()]);
-        entry.edited_at = Some(at(60));
+        entry.cards = vec![card.clone()];
+        (entry.edited_at, entry.hush) = (Some(at(60)), Some(hush.clone()));
         let (now, back) = step(&format!("{later} gd/a active high"));
         let (got, entry) = advance(Some(entry), &back, &claim(&back), timing(), now);
         assert_eq!((got, entry.previous), (novelty, previous), "{sentence}");
-        assert_eq!((entry.cards.len(), entry.offers.len(), entry.told_at, entry.edited_at), (0, 0, None, None));
+        assert_eq!((entry.cards.len(), entry.hush, entry.told_at, entry.edited_at), (0, None, None, None));
     }
 }
 

@@ -2,7 +2,7 @@
 use super::*;
 use crate::{
     decide::novelty::advance,
-    testing::{ACCOUNT, at, claim, config, finding, playbook, timing},
+    testing::{ACCOUNT, at, catalogue, claim, config, finding, playbook, timing},
 };
 
 const A: &str = "slack:#security";
@@ -43,7 +43,17 @@ fn run(
 ) -> Vec<Action> {
     let playbook = playbook("[[remediate]]\nrunbook = 'Runbook'\neffect = 'harmless'\n");
     let tree = Node::Null;
-    let facts = Facts { config, playbook: &playbook, finding, claim, novelty, tree: &tree, now: at(now) };
+    let catalogue = catalogue();
+    let facts = Facts {
+        config,
+        catalogue: &catalogue,
+        playbook: &playbook,
+        finding,
+        claim,
+        novelty,
+        tree: &tree,
+        now: at(now),
+    };
     let before: Vec<String> = tallies.keys().cloned().collect();
     let asked = facts.tallies();
     let actions = plan(&facts, entry, tallies);
@@ -84,7 +94,7 @@ fn each_novelty_tells_what_it_should() {
                 usize::from(matches!(novelty, New | Reopened)),
                 "{novelty}: only an opening remediates"
             );
-            assert_eq!(entry.offers.len(), planned, "{novelty}");
+            assert_eq!(entry.remediations.len(), planned, "{novelty}");
         }
     }
 }
@@ -121,12 +131,12 @@ fn a_retry_after_the_end_mends_nothing() {
 fn a_proposal_is_shown_on_the_card() {
     let mut entry = blank();
     one(&mut entry, Novelty::New, 0);
-    let offer = &entry.offers[0];
+    let offer = &entry.remediations[0];
     assert_eq!(
-        (offer.runbook.as_str(), offer.effect.as_str(), offer.mode.as_str()),
-        ("Runbook", "harmless", "propose")
+        (offer.job.runbook.as_str(), offer.effect.as_str(), offer.mode.as_str(), offer.progress.as_str()),
+        ("Runbook", "harmless", "propose", "proposed")
     );
-    assert_eq!((&offer.stopped, offer.undo), (&None, false));
+    assert_eq!((&offer.stopped, &offer.undo, offer.due), (&None, &None, None));
 }
 
 #[test]
@@ -288,8 +298,10 @@ fn a_storm_is_of_one_playbook_account_and_destination() {
     let actions = run(&config, &mut blank(), &mut tallies, &finding, &claim, Novelty::New, 1);
     assert_eq!(told(&actions), "post Storm, thread StormLine, slack:#soc post Card", "another destination is calm");
     let other = Playbook { name: "other".to_owned(), ..playbook("") };
+    let catalogue = catalogue();
     let facts = Facts {
         config: &config,
+        catalogue: &catalogue,
         playbook: &other,
         finding: &finding,
         claim: &claim,

@@ -34,6 +34,7 @@ fn judge(policy: &Policy, text: &str) -> String {
         Examined::Findings(findings) => findings,
         Examined::Ignored(why) => return format!("nothing: {why}"),
         Examined::Refused(why) => return format!("refused: {why}"),
+        Examined::Execution(said, _) => return format!("execution {} is {}", said.execution, said.status),
     };
     let name = |i: &usize| policy.playbooks[*i].name.as_str();
     let mut lines = Vec::new();
@@ -329,6 +330,7 @@ fn every_problem_of_every_file_is_reported_and_two_catch_alls_are_refused() {
     let broken = UserFiles {
         sources: vec![file("s", "reporter = 'x'\n[when]\nsource = ['a']\n")],
         playbooks: vec![file("a", "summry = 1\n"), file("b", &catch_all.replace("title", "titel"))],
+        runbooks: vec![file("r", "mainSteps: no\n")],
     };
     insta::assert_snapshot!(shown(&broken));
 }

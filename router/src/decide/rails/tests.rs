@@ -1,6 +1,8 @@
 //! Each rail stops and names itself; nothing starts that is not allowed.
+mod later;
+
 use super::*;
-use crate::testing::{ACCOUNT, INSTANCE, at, claim, finding, playbook};
+use crate::testing::{ACCOUNT, INSTANCE, at, catalogue, claim, finding, playbook};
 use crate::values::finding::{Actor, ActorKind, Exercise};
 
 /// Everything is allowed: what a row adds takes something away.
@@ -20,7 +22,7 @@ struct Try {
     playbook: String,
     finding: Finding,
     claim: Claim,
-    starts: Tally,
+    counts: Counts,
     now: i64,
     episode: u32,
     told: bool,
@@ -35,7 +37,7 @@ fn open() -> Try {
         playbook: CONTAIN.to_owned(),
         claim: claim(&finding),
         finding,
-        starts: Tally::new("starts/Contain/111122223333"),
+        counts: Counts::of(["starts", "touched", "failures", "running", "halt"].map(Tally::new)),
         now: 0,
         episode: 1,
         told: true,
@@ -44,13 +46,15 @@ fn open() -> Try {
 }
 
 impl Try {
-    fn pass(&mut self) -> Option<Remediate> {
+    fn pass(&mut self) -> Option<Remediation> {
         // Loading would refuse names that nobody has; the rails hold all the same.
         let (config, _) = Config::parse("c.toml", &format!("{}\n[remediation]\n{}", self.accounts, self.rails));
         let playbook = playbook(&self.playbook);
         let tree = Node::parse(&self.event).unwrap();
+        let catalogue = catalogue();
         let case = Case {
             config: &config,
+            catalogue: &catalogue,
             playbook: &playbook,
             finding: &self.finding,
             claim: &self.claim,
@@ -59,12 +63,16 @@ impl Try {
             episode: self.episode,
             now: at(self.now),
         };
-        pass(&case, &playbook.remediate[0], &mut self.starts)
+        pass(&case, &playbook.remediate[0], &mut self.counts)
     }
 
     fn started_before(mut self, seconds_ago: i64, id: &str, times: usize) -> Self {
         for _ in 0..times {
-            self.starts.add(at(-seconds_ago), &format!("{id} another-token"));
+            let when = at(-seconds_ago);
+            self.counts.starts.add(when, &format!("{id} another-token"));
+            if id == INSTANCE {
+                self.counts.touched.add(when, "another/1");
+            }
         }
         self
     }
@@ -85,12 +93,12 @@ fn check(sentence: &str, make: impl Fn() -> Try, expected: Option<(&str, &str)>)
     for mode in ["automatic", "approve"] {
         let mut t = make();
         t.rails = t.rails.replace("automatic", mode);
-        let before = t.starts.items.len();
+        let before = t.counts.starts.items.len();
         let got = t.pass().unwrap();
         let stop = got.stopped.as_ref().map(|s| (s.rail.as_str(), s.reason.as_str()));
         assert_eq!(stop, expected, "{sentence} ({mode})");
         assert_eq!(got.mode.as_str(), mode, "{sentence}");
-        let counted = t.starts.items.len() - before;
+        let counted = t.counts.starts.items.len() - before;
         assert_eq!(
             counted,
             usize::from(mode == "automatic" && expected.is_none()),
@@ -295,8 +303,8 @@ fn a_retry_of_a_start_is_the_same_start() {
     let first = t.pass().unwrap();
     t.now = 30;
     let again = t.pass().unwrap();
-    assert_eq!((first.stopped.clone(), &again), (None, &first), "it is not stopped by itself");
-    assert_eq!(t.starts.items.len(), 1, "and counted once");
+    assert_eq!((first.stopped, &again.id, again.stopped), (None, &first.id, None), "it is not stopped by itself");
+    assert_eq!(t.counts.starts.items.len(), 1, "and counted once");
     t.episode = 2;
     assert_eq!(t.pass().unwrap().stopped.unwrap().rail, "cooldown", "the next episode is another start");
 }
@@ -354,7 +362,7 @@ fn proposing_needs_only_parameters_and_nothing_starts_unless_all_is_said() {
     assert_eq!((proposed.mode, proposed.stopped), (Mode::Propose, None));
     let mut t = Try { accounts: String::new(), rails: "mode = 'automatic'".to_owned(), ..open() };
     assert!(t.pass().unwrap().stopped.is_some(), "automatic and nothing else configured");
-    assert_eq!(t.starts.items.len(), 0);
+    assert_eq!(t.counts.starts.items.len(), 0);
 }
 
 #[test]
@@ -365,7 +373,7 @@ fn an_exercise_is_never_remediated_not_even_in_words() {
             t.rails = t.rails.replace("automatic", mode);
             t.finding.exercise = Some(exercise);
             assert_eq!(t.pass(), None, "{exercise:?} {mode}");
-            assert_eq!(t.starts.items.len(), 0);
+            assert_eq!(t.counts.starts.items.len(), 0);
         }
     }
 }
@@ -426,9 +434,9 @@ fn parameters_bind_or_stop() {
                 Err(reason) => Err(reason.clone()),
             };
             let bound = match got.stopped {
-                None => Ok(got.parameters["P"].clone()),
+                None => Ok(got.job.parameters["P"].clone()),
                 Some(stop) => {
-                    assert_eq!((stop.rail.as_str(), got.parameters.len()), ("parameters", 0), "{sentence}");
+                    assert_eq!((stop.rail.as_str(), got.job.parameters.len()), ("parameters", 0), "{sentence}");
                     Err(stop.reason)
                 }
             };
@@ -444,7 +452,7 @@ fn parameters_bind_or_stop() {
 
 #[test]
 fn a_client_token_names_one_start() {
-    let token = |t: &mut Try| t.pass().unwrap().client_token;
+    let token = |t: &mut Try| t.pass().unwrap().id;
     let first = token(&mut open());
     let uuid = Uuid::parse_str(&first).unwrap();
     assert_eq!((uuid.get_version_num(), uuid.get_variant()), (5, uuid::Variant::RFC4122));
@@ -462,7 +470,7 @@ fn a_client_token_names_one_start() {
         assert!(*other != first && !others[..i].contains(other), "{others:?}");
     }
     let elsewhere = about(|r| r.account = Some("444455556666".to_owned())).pass().unwrap();
-    assert_eq!(elsewhere.account, "444455556666", "it runs where the resource is");
+    assert_eq!(elsewhere.job.account, "444455556666", "it runs where the resource is");
 }
 
 #[test]

@@ -285,6 +285,7 @@ fn each_shipped_source_reads_its_event() {
         ("security-hub", include_str!("../../../../fixtures/securityhub-many/03-inspector-finding.json")),
         ("security-hub-action", include_str!("../../../../fixtures/securityhub-many/02-chosen-by-hand.json")),
         ("security-hub-ocsf", include_str!("../../../../fixtures/securityhub-ocsf/02-detection-finding.json")),
+        ("ssm-automation", include_str!("../../../../fixtures/ssm-automation/01-somebody-elses-run-succeeded.json")),
     ];
     let known: Vec<_> = policy.sources.iter().map(|s| s.name.as_str()).collect();
     assert_eq!(known, rows.map(|(name, _)| name), "each has its row");

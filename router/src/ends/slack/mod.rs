@@ -6,6 +6,7 @@ mod answer;
 mod http;
 mod look;
 mod pace;
+mod people;
 mod probe;
 mod send;
 #[cfg(test)]
@@ -64,6 +65,8 @@ pub struct Slack {
     /// The ids of the channels that were met by name; as many as there are destinations.
     ids: Mutex<HashMap<String, String>>,
     team: tokio::sync::Mutex<Team>,
+    /// Who is in a user group, and since when that is known.
+    groups: tokio::sync::Mutex<HashMap<String, (Instant, Vec<String>)>>,
     /// That it cannot be seen whether a message is there is said once.
     warned: Once,
 }
@@ -96,6 +99,7 @@ impl Slack {
             settings,
             ids: Mutex::default(),
             team: tokio::sync::Mutex::default(),
+            groups: tokio::sync::Mutex::default(),
             warned: Once::new(),
         })
     }
