@@ -7,9 +7,11 @@ use crate::{
         daemon,
         process::Process,
         slack::{self, Slack},
+        ssm::Ssm,
     },
 };
 use aws_sdk_sqs::types::QueueAttributeName;
+use serde_json::json;
 use std::time::Duration;
 
 /// A Slack, an account, and a folder with a configuration.
@@ -102,6 +104,38 @@ fn all_is_well() {
     assert!(lines.len() >= 8 && lines.iter().all(|line| line["level"] == "ok"), "{lines:?}");
     assert!(world.slack.messages().is_empty(), "{}", world.slack.dump());
     assert_eq!(world.aws.count(&queue.url).visible, 0);
+}
+
+/// What could start is there, and takes what playbooks give it; one document is not, one is another one than ours.
+#[test]
+fn runbooks_are_looked_at_before_they_are_needed() {
+    let mut world = World::new("");
+    let account = world.aws.account().to_owned();
+    let config = format!(
+        "{ROUTES}[accounts.\"{account}\"]\nenvironment = 'production'\n[remediation]\nmode = 'approve'\naccounts = ['{account}']\n\
+         runbooks = ['FindingsRouter-CloseAdminPorts', 'FindingsRouter-DenyUser', 'FindingsRouter-RestartTrail']\n\
+         [remediation.approval]\napprovers.production = ['S0LEADS', 'S0NOBODY']\n"
+    );
+    world.home = Home::with(&config);
+    world.slack.group("S0LEADS", &["U0ALICE01", "U0LEADER1"]);
+    let ssm = Ssm::of(&world.aws);
+    ssm.control("document", json!({ "name": "FindingsRouter-RestartTrail", "absent": true }));
+    let queue = world.queue();
+    let url = [("FINDINGS_ROUTER_QUEUE_URL", queue.url.as_str())];
+    let output = world.run(&CHECK, &[&url[..], &ssm.env()[..]].concat()).ended(1).stdout;
+    for part in [
+        format!("ok: 2 runbooks are in {account}/"),
+        format!("error: FindingsRouter-RestartTrail is not in {account}/"),
+        "warning: no role is named for runbooks to run in".to_owned(),
+        "ok: Slack: 2 people are in the user group S0LEADS".to_owned(),
+        "error: who is in the user group S0NOBODY cannot be told: Slack refuses (no_such_subteam)".to_owned(),
+    ] {
+        assert!(output.contains(&part), "{part:?} in\n{output}");
+    }
+    let denied = json!({ "operation": "DescribeDocument", "error": "deny", "times": 9 });
+    ssm.control("script", denied);
+    let output = world.run(&CHECK, &[&url[..], &ssm.env()[..]].concat()).ended(1).stdout;
+    assert!(output.contains("cannot be looked at: DescribeDocument is not allowed"), "{output}");
 }
 
 #[test]

@@ -23,6 +23,7 @@ environment = "production"
 mode = "automatic"
 accounts = ["111122223333"]
 effects.production = "disruptive"
+automation-role = "arn:{partition}:iam::{account}:role/{runbook}"
 "#;
 
 /// How far each remediation of these events goes: its mode, or the rail that stops it.
@@ -66,7 +67,7 @@ fn what_is_allowed_is_started() {
     let started: Vec<&Json> = remediations(&lines).collect();
     assert_eq!(started.len(), 1);
     assert_eq!(started[0]["mode"], "automatic");
-    assert_eq!(started[0]["runbook"], "AWSSupport-ContainEC2Instance");
+    assert_eq!(started[0]["runbook"], "FindingsRouter-QuarantineInstance");
     assert_eq!(
         (started[0]["account"].text(), started[0]["region"].text()),
         (Some("111122223333"), Some("ap-northeast-1"))
@@ -109,7 +110,7 @@ fn each_mode_and_each_rail() {
         ("another Region", remediation, add("regions = [\"us-east-1\"]"), "stopped: regions"),
         ("this Region", remediation, add("regions = [\"us-east-1\", \"ap-northeast-1\"]"), "automatic"),
         ("another runbook", remediation, add("runbooks = [\"AWS-PatchInstanceWithRollback\"]"), "stopped: runbooks"),
-        ("this runbook", remediation, add("runbooks = [\"AWSSupport-ContainEC2Instance\"]"), "automatic"),
+        ("this runbook", remediation, add("runbooks = [\"FindingsRouter-QuarantineInstance\"]"), "automatic"),
         ("the least severity", remediation, add("min-severity = \"critical\""), "automatic"),
         (
             "less than the least severity",
@@ -259,7 +260,8 @@ fn everything() -> String {
     let accounts = ["111122223333", "444455556666", "777788889999", "123456789012"];
     let known = accounts.map(|id| format!("[accounts.\"{id}\"]\nname = \"n\"\n")).concat();
     format!(
-        "{known}[remediation]\nmode = \"automatic\"\naccounts = {accounts:?}\neffects.\"*\" = \"destructive\"\nmin-severity = \"informational\"\n"
+        "{known}[remediation]\nmode = \"automatic\"\naccounts = {accounts:?}\neffects.\"*\" = \"destructive\"\nmin-severity = \"informational\"\n\
+         automation-role = \"arn:{{partition}}:iam::{{account}}:role/{{runbook}}\"\n"
     )
 }
 

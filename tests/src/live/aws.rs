@@ -250,24 +250,23 @@ impl Aws {
 fn server() -> &'static str {
     /// Its input stays open as long as this process lives, and it no longer.
     static SERVER_OF_THIS: OnceLock<(String, Option<Child>)> = OnceLock::new();
-    let start = || {
-        if let Ok(url) = std::env::var(SERVER) {
-            return (url, None);
-        }
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/src/live/emulator.py");
-        let mut server = Command::new("python3");
-        server.arg(script).arg(target().join("outside-python")).stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut child = server.spawn().expect("python3 is there; as root on Debian: apt-get install python3-venv");
-        let mut url = String::new();
-        let said = BufReader::new(child.stdout.take().expect("piped")).read_line(&mut url);
-        assert!(
-            said.is_ok() && url.starts_with("http"),
-            "MiniStack does not start; see above, and its log in {}/outside-python",
-            target().display()
-        );
-        (url.trim().to_owned(), Some(child))
-    };
-    &SERVER_OF_THIS.get_or_init(start).0
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/src/live/emulator.py");
+    &SERVER_OF_THIS.get_or_init(|| running(SERVER, script, "outside-python")).0
+}
+
+/// The server that the environment names, or one of this process: it is told where to install itself, and says its URL.
+pub(crate) fn running(name: &str, script: &str, home: &str) -> (String, Option<Child>) {
+    if let Ok(url) = std::env::var(name) {
+        return (url, None);
+    }
+    let mut server = Command::new("python3");
+    server.arg(script).arg(target().join(home)).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = server.spawn().expect("python3 is there; as root on Debian: apt-get install python3-venv");
+    let mut url = String::new();
+    let said = BufReader::new(child.stdout.take().expect("piped")).read_line(&mut url);
+    let home = target().join(home);
+    assert!(said.is_ok() && url.starts_with("http"), "{script} does not start; see above, and {}", home.display());
+    (url.trim().to_owned(), Some(child))
 }
 
 #[cfg(test)]

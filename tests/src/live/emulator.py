@@ -32,19 +32,19 @@ def read(path):
         return None
 
 
-def install(folder):
+def install(folder, requirements=REQUIREMENTS):
     """Installs the requirements, unless exactly they are there; one process at a time."""
     python, done = os.path.join(folder, "bin", "python"), os.path.join(folder, "requirements.txt")
     with open(folder + ".lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if read(done) != read(REQUIREMENTS) or not os.path.exists(python):
+        if read(done) != read(requirements) or not os.path.exists(python):
             shutil.rmtree(folder, ignore_errors=True)
             pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes"]
-            for command in [sys.executable, "-m", "venv", folder], pip + ["--requirement", REQUIREMENTS]:
+            for command in [sys.executable, "-m", "venv", folder], pip + ["--requirement", requirements]:
                 if subprocess.run(command, stdin=subprocess.DEVNULL, stdout=sys.stderr).returncode:
-                    sys.exit("could not install MiniStack (tests/requirements.txt); it takes Python 3.10 or later with venv and pip")
+                    sys.exit(f"could not install {os.path.relpath(requirements)}; it takes Python 3.10 or later with venv and pip")
             # Last, so that an installation that was cut off is done again.
-            shutil.copy(REQUIREMENTS, done)
+            shutil.copy(requirements, done)
     return python
 
 

@@ -11,5 +11,7 @@ mod ledgers;
 mod parity;
 pub(crate) mod problems;
 pub(crate) mod process;
+mod remediation;
 pub(crate) mod slack;
+pub(crate) mod ssm;
 mod trouble;

@@ -3,6 +3,8 @@ mod arguments;
 mod blocks;
 mod failing;
 mod pace;
+pub(crate) mod people;
+pub(crate) mod socket;
 #[cfg(test)]
 mod tests;
 mod workspace;
@@ -32,8 +34,17 @@ const TEAM: &str = "T00000001";
 /// The secret part of every webhook.
 const HOOK: &str = "the-hook-of-the-double-01";
 /// Everything that the router may need.
-const SCOPES: [&str; 6] =
-    ["chat:write", "chat:write.public", "channels:read", "channels:history", "groups:read", "groups:history"];
+const SCOPES: [&str; 7] = [
+    "chat:write",
+    "chat:write.public",
+    "channels:read",
+    "channels:history",
+    "groups:read",
+    "groups:history",
+    "usergroups:read",
+];
+/// The app-level token that is known.
+pub(crate) const APP_TOKEN: &str = "xapp-the-app-token-of-the-double";
 
 /// One call, and what it got.
 #[derive(Clone, Debug)]

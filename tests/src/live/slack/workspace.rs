@@ -1,6 +1,7 @@
 //! The workspace: its channels and messages, and what the methods of the Web API do to them.
 use super::{arguments::Arguments, blocks};
 use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Longer texts of new messages are cut here.
@@ -97,6 +98,16 @@ pub(super) struct Workspace {
     pub(super) scopes: Vec<String>,
     pub(super) channels: Vec<Channel>,
     pub(super) messages: Vec<Message>,
+    /// Dialogs that were opened, newest last.
+    pub(super) dialogs: Vec<Value>,
+    /// What was said to one person alone.
+    pub(super) whispers: Vec<(String, String)>,
+    /// The members of user groups.
+    pub(super) groups: BTreeMap<String, Vec<String>>,
+    /// Clicks that a dialog can be opened for, and whether one was.
+    pub(super) triggers: Vec<(String, bool)>,
+    /// Where Socket Mode connects to.
+    pub(super) socket: Option<String>,
     /// The last `ts`, in microseconds.
     last: u64,
 }
@@ -106,6 +117,13 @@ impl Workspace {
     pub(super) fn call(&mut self, method: &str, token: Option<&str>, args: &Arguments) -> Result<Value, Refusal> {
         match token.and_then(|token| token.strip_prefix("Bearer ")) {
             None => return Err("not_authed".into()),
+            Some(super::APP_TOKEN) => {
+                return match (method, &self.socket) {
+                    ("apps.connections.open", Some(url)) => Ok(json!({ "url": url })),
+                    ("apps.connections.open", None) => Err("internal_error".into()),
+                    _ => Err("not_allowed_token_type".into()),
+                };
+            }
             Some(super::TOKEN) if self.revoked => return Err("token_revoked".into()),
             Some(super::TOKEN) => {}
             Some(_) => return Err("invalid_auth".into()),
@@ -117,6 +135,20 @@ impl Workspace {
             }
             "chat.postMessage" => self.post(args),
             "chat.update" => self.update(args),
+            "chat.postEphemeral" => {
+                self.need("chat:write")?;
+                let (user, text) = (args.required("user")?, args.required("text")?);
+                self.channel(args)?;
+                self.whispers.push((user, text));
+                Ok(json!({ "message_ts": self.next_ts() }))
+            }
+            "usergroups.users.list" => {
+                self.need("usergroups:read")?;
+                let group = args.required("usergroup")?;
+                let users = self.groups.get(&group).ok_or("no_such_subteam")?;
+                Ok(json!({ "users": users }))
+            }
+            "views.open" => self.open(args),
             "chat.getPermalink" => self.permalink(args),
             "conversations.info" => {
                 let channel = self.channel(args)?;
@@ -265,6 +297,33 @@ impl Workspace {
         message.edits += 1;
         let text = message.text.clone();
         Ok(json!({ "channel": channel.id, "ts": ts, "text": text, "message": self.shown(&ts, true) }))
+    }
+
+    /// A dialog, for a click that it was not opened for yet.
+    fn open(&mut self, args: &Arguments) -> Result<Value, Refusal> {
+        let trigger = args.required("trigger_id")?;
+        let view = args.structure("view").ok().flatten().ok_or("invalid_arguments")?;
+        let known = self.triggers.iter_mut().find(|(id, _)| *id == trigger);
+        let (_, used) = known.ok_or("invalid_trigger_id")?;
+        if std::mem::replace(used, true) {
+            return Err("exchanged_trigger_id".into());
+        }
+        let mut faults = blocks::faults(&view["blocks"], "/view/blocks");
+        for (key, needed) in [("title", true), ("submit", false), ("close", false)] {
+            let text = view[key]["text"].as_str().filter(|_| view[key]["type"] == "plain_text");
+            let fits = text.is_some_and(|text| (1..=24).contains(&blocks::length(text)));
+            if !fits && (needed || view.get(key).is_some()) {
+                faults.push(format!("[ERROR] must be 1 to 24 characters of plain_text [json-pointer:/view/{key}]"));
+            }
+        }
+        if view["private_metadata"].as_str().is_some_and(|kept| kept.len() > 3_000) || view["type"] != "modal" {
+            faults.push("[ERROR] not a dialog [json-pointer:/view]".to_owned());
+        }
+        if !faults.is_empty() {
+            return Err(Refusal::told("invalid_arguments", &faults));
+        }
+        self.dialogs.push(view.clone());
+        Ok(json!({ "view": view }))
     }
 
     fn permalink(&self, args: &Arguments) -> Result<Value, Refusal> {
