@@ -8,7 +8,7 @@ mod tests;
 
 use super::{
     config::{self, Config, of_environment},
-    playbook::{self, Playbook, VALUE_MAX, Value},
+    playbook::{self, Playbook, VALUE_MAX, Value, anchored},
     remediation::is_temporary,
     runbook::{ASSUME_ROLE, Catalogue},
     source::UNKNOWN,
@@ -474,7 +474,7 @@ fn bind(case: &Case<'_>, mode: Mode, runbook: &str, with: &[(String, Value)]) ->
                 continue;
             }
             Value::Output(output, must) => {
-                outputs.push((name.clone(), output.clone(), must.as_str().to_owned()));
+                outputs.push((name.clone(), output.clone(), must.clone()));
                 continue;
             }
             Value::At(pointer, must) => (case.tree.text_at(pointer).map(str::to_owned), must),
@@ -490,7 +490,7 @@ fn bind(case: &Case<'_>, mode: Mode, runbook: &str, with: &[(String, Value)]) ->
             }
             (None, _) => return Err(stop(format!("{name} {NO_VALUE}"))),
         };
-        fits(name, &found, must).map_err(stop)?;
+        anchored(must).and_then(|must| fits(name, &found, &must)).map_err(stop)?;
         parameters.insert(name.clone(), vec![found]);
     }
     // Proposing is only words.

@@ -3,6 +3,7 @@ use super::{say, turn};
 use crate::{
     decide::{
         config::{Config, of_environment},
+        playbook::anchored,
         rails::{covers, fits},
     },
     values::{
@@ -12,7 +13,6 @@ use crate::{
     },
 };
 use jiff::Timestamp;
-use regex_lite::Regex;
 use std::fmt;
 
 /// Somebody who asks for something.
@@ -267,7 +267,7 @@ pub(super) fn take_back(remediation: &mut Remediation) -> Result<(), Refusal> {
                 "{output}, which taking it back needs, was not put out, or is too long to keep: see the execution in the console"
             ));
         };
-        let must = Regex::new(pattern).map_err(|e| Refusal(e.to_string()))?;
+        let must = anchored(pattern).map_err(Refusal)?;
         values.iter().try_for_each(|value| fits(parameter, value, &must)).map_err(Refusal)?;
         undo.job.parameters.insert(parameter.clone(), values.clone());
     }
