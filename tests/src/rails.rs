@@ -284,3 +284,24 @@ fn samples_drills_and_replays_are_never_remediated() {
     assert_eq!(outcomes(&everything(), &[sample]), [""; 0]);
     assert_eq!(outcomes(&everything(), &[replay.to_string()]), [""; 0]);
 }
+
+#[test]
+fn the_table_of_rails_says_what_is_never_and_what_is_only_not_now() {
+    let table = |config: &str| {
+        let output = Home::with(config).run(&["remediation", "rails"]).ended(0);
+        (output.stdout, output.stderr)
+    };
+    let (said, warned) = table(ALLOWED);
+    assert!(said.contains("FindingsRouter-CloseAdminPorts: starts by itself"), "{said}");
+    assert!(said.contains("never: account 555566667777 is not in remediation.accounts (accounts)"), "{said}");
+    assert!(
+        warned.contains("without the ledger's kill switch and failures, which hold all the same: the ledger"),
+        "{warned}"
+    );
+    let (said, _) = table(&format!("{ALLOWED}kill-switch = true\n"));
+    assert!(said.contains("FindingsRouter-CloseAdminPorts: not now: the kill switch is on (kill-switch)"), "{said}");
+    let (said, _) = table(&ALLOWED.replace("automation-role", "# automation-role"));
+    let roleless =
+        "never: FindingsRouter-CloseAdminPorts runs in a role of its own: set remediation.automation-role (role)";
+    assert!(said.contains(roleless), "{said}");
+}

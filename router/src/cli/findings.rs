@@ -95,7 +95,11 @@ pub fn run(command: &Command, config: Option<&Path>) -> u8 {
 }
 
 /// Everything that was written since, newest first.
-async fn recent(config: &Config, store: &Store, since: Option<SignedDuration>) -> Result<Vec<Entry>, Trouble> {
+pub(super) async fn recent(
+    config: &Config,
+    store: &Store,
+    since: Option<SignedDuration>,
+) -> Result<Vec<Entry>, Trouble> {
     let now = clock();
     let since = now.checked_sub(since.unwrap_or(config.live.retention)).unwrap_or(Timestamp::MIN);
     let until = now.checked_add(SignedDuration::from_hours(1)).unwrap_or(now);

@@ -2,7 +2,7 @@
 //! run it.
 mod rails;
 
-use super::{DONE, Format, USAGE, WRONG, ended, ledger, serve};
+use super::{DONE, Format, USAGE, WRONG, ended, findings, ledger, serve};
 use crate::{
     act::ports::{Ledger, Trouble},
     decide::{
@@ -137,10 +137,7 @@ pub fn run(command: &Command, config: Option<&Path>) -> u8 {
     serve::block_on(async {
         let read = async || ledger::open_to_read(&policy.config.live, &Aws::default()).await;
         let result = match command {
-            Command::Rails(args) => {
-                let counts = read().await.ok();
-                return Box::pin(rails::run(args, policy, counts.as_ref())).await;
-            }
+            Command::Rails(args) => return Box::pin(rails::run(args, policy, read().await)).await,
             Command::Approve(args) => return Box::pin(change(Ask::Approve, args)).await,
             Command::Deny(args) => return Box::pin(change(Ask::Deny, args)).await,
             Command::Stop(args) => return Box::pin(change(Ask::Stop, args)).await,
@@ -166,18 +163,8 @@ fn failed(why: String) -> u8 {
     WRONG
 }
 
-/// Every problem with a remediation that was written since, newest first.
-async fn recent(config: &Config, store: &Store, since: Option<SignedDuration>) -> Result<Vec<Entry>, Trouble> {
-    let now = clock();
-    let since = now.checked_sub(since.unwrap_or(config.live.retention)).unwrap_or(Timestamp::MIN);
-    let until = now.checked_add(SignedDuration::from_hours(1)).unwrap_or(now);
-    let mut found = store.recent(since, until, ENTRIES_MAX).await?;
-    found.retain(|e| !e.remediations.is_empty());
-    Ok(found)
-}
-
 async fn list(args: &List, config: &Config, store: &Store) -> Result<u8, Trouble> {
-    let found = recent(config, store, args.since).await?;
+    let found = findings::recent(config, store, args.since).await?;
     let now = clock();
     let waits = |e: &Entry, r: &Remediation| open_to(e, r, now).contains(&Ask::Approve);
     let wanted = |e: &Entry, r: &Remediation| args.all || r.progress.is_busy() || waits(e, r);

@@ -143,25 +143,12 @@ pub fn pass(case: &Case<'_>, remediate: &playbook::Remediate, counts: &mut Count
         let (parameters, outputs) = bind(case, mode, &u.runbook, &u.with).ok()?;
         Some(Undo { job: job(&u.runbook, parameters), outputs, within: u.within })
     });
+    let job = job(&remediate.runbook, bound);
     let mut remediation = Remediation {
         id: client_token(&case.claim.fingerprint, case.episode, &remediate.runbook, 1),
-        episode: case.episode,
-        playbook: case.playbook.name.clone(),
-        job: job(&remediate.runbook, bound),
-        mode,
-        effect: remediate.effect,
-        stopped: None,
         undo,
         deadline: remediate.deadline,
-        progress: Progress::Proposed,
-        attempt: 1,
-        approvals: Vec::new(),
-        approved: None,
-        due: None,
-        claimed: None,
-        run: None,
-        applied: None,
-        turns: Vec::new(),
+        ..Remediation::proposed(case.episode, &case.playbook.name, job, mode, remediate.effect)
     };
     if mode >= Mode::Approve || unbound.is_some() {
         let start = Start {
@@ -463,6 +450,20 @@ fn like(pattern: &str, text: &str) -> bool {
 
 type Bound = (BTreeMap<String, Vec<String>>, Vec<(String, String, String)>);
 
+/// What has to be set up once before a runbook can start: whatever the finding.
+pub fn unready(config: &Config, catalogue: &Catalogue, runbook: &str, with: &[(String, Value)]) -> Option<Stop> {
+    let Some(document) = catalogue.get(runbook) else {
+        let reason = format!(
+            "{runbook} is in no catalogue, so its parameters cannot be checked; name a folder that holds it in `runbooks`"
+        );
+        return Some(no("document", reason));
+    };
+    let has_role =
+        config.remediation.access.automation_role.is_some() || with.iter().any(|(name, _)| name == ASSUME_ROLE);
+    (document.needs_role() && !has_role)
+        .then(|| no("role", format!("{runbook} runs in a role of its own: set remediation.automation-role")))
+}
+
 /// The parameters of a runbook, and those that only an execution can tell.
 fn bind(case: &Case<'_>, mode: Mode, runbook: &str, with: &[(String, Value)]) -> Result<Bound, Stop> {
     let stop = |reason| Stop { rail: "parameters".to_owned(), reason };
@@ -495,22 +496,16 @@ fn bind(case: &Case<'_>, mode: Mode, runbook: &str, with: &[(String, Value)]) ->
     }
     // Proposing is only words.
     let in_earnest = mode >= Mode::Approve;
-    let Some(document) = case.catalogue.get(runbook) else {
-        let reason = format!(
-            "{runbook} is in no catalogue, so its parameters cannot be checked; name a folder that holds it in `runbooks`"
-        );
-        return if in_earnest { Err(Stop { rail: "document".to_owned(), reason }) } else { Ok((parameters, outputs)) };
-    };
-    if document.takes_role() && !parameters.contains_key(ASSUME_ROLE) {
-        let role = case.config.remediation.access.automation_role.as_deref();
-        match role.map(|role| fill(role, case.claim.owner(case.finding), &case.finding.region, runbook)) {
-            Some(role) => _ = parameters.insert(ASSUME_ROLE.to_owned(), vec![role]),
-            None if document.needs_role() && in_earnest => {
-                let reason = format!("{runbook} runs in a role of its own: set remediation.automation-role");
-                return Err(Stop { rail: "role".to_owned(), reason });
-            }
-            None => {}
-        }
+    if in_earnest && let Some(stop) = unready(case.config, case.catalogue, runbook, with) {
+        return Err(stop);
+    }
+    let Some(document) = case.catalogue.get(runbook) else { return Ok((parameters, outputs)) };
+    if document.takes_role()
+        && !parameters.contains_key(ASSUME_ROLE)
+        && let Some(role) = &case.config.remediation.access.automation_role
+    {
+        let role = fill(role, case.claim.owner(case.finding), &case.finding.region, runbook);
+        parameters.insert(ASSUME_ROLE.to_owned(), vec![role]);
     }
     document.check(&parameters).map_err(stop)?;
     if size(&parameters) > PARAMETERS_MAX {

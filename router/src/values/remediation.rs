@@ -207,6 +207,30 @@ pub fn size(values: &BTreeMap<String, Vec<String>>) -> usize {
 }
 
 impl Remediation {
+    /// One that nobody has said anything about yet: without a name, an undo or a deadline.
+    pub fn proposed(episode: u32, playbook: &str, job: Job, mode: Mode, effect: Effect) -> Self {
+        Self {
+            id: String::new(),
+            episode,
+            playbook: playbook.to_owned(),
+            job,
+            mode,
+            effect,
+            stopped: None,
+            undo: None,
+            deadline: SignedDuration::ZERO,
+            progress: Progress::Proposed,
+            attempt: 1,
+            approvals: Vec::new(),
+            approved: None,
+            due: None,
+            claimed: None,
+            run: None,
+            applied: None,
+            turns: Vec::new(),
+        }
+    }
+
     /// What runs now, or would run next: the undo, once the runbook has ended well.
     pub fn job_now(&self) -> &Job {
         let undoing = matches!(

@@ -1,14 +1,14 @@
 //! `remediation rails`: what may run where, and why not; by the same rails that hold when it would start.
 use super::{braked, failed};
 use crate::{
-    act::ports::Ledger,
+    act::ports::{Ledger, Trouble},
     cli::{DONE, Format, ended},
     decide::{
         config::Account,
         playbook,
         policy::Policy,
         rails::{self, Counts, HALT, Start, failures_key},
-        runbook::Document,
+        remediation::is_temporary,
         source::account_resource,
     },
     ends::{intake::clock, ledger::Store},
@@ -16,11 +16,10 @@ use crate::{
         action::{Mode, Stop},
         entry::Tally,
         finding::Resource,
-        remediation::{Job, Progress, Remediation},
+        remediation::{Job, Remediation},
         severity::Severity,
     },
 };
-use jiff::SignedDuration;
 use std::{
     collections::BTreeMap,
     io::{self, Write},
@@ -49,8 +48,8 @@ struct Row<'a> {
     stop: Option<Stop>,
 }
 
-/// Prints them. What the ledger counts is taken into account where it can be read.
-pub(super) async fn run(args: &Args, policy: &Policy, store: Option<&Store>) -> u8 {
+/// Prints them, and says so where what the ledger counts could not be taken into account.
+pub(super) async fn run(args: &Args, policy: &Policy, store: Result<Store, String>) -> u8 {
     let config = &policy.config;
     let wanted = |id: &str, a: &Account| args.account.as_ref().is_none_or(|w| w == id || a.name.as_ref() == Some(w));
     let accounts: Vec<_> = config.accounts.iter().filter(|(id, a)| wanted(id, a)).collect();
@@ -59,15 +58,11 @@ pub(super) async fn run(args: &Args, policy: &Policy, store: Option<&Store>) -> 
             "no account of the directory is meant: nothing runs in an account that is not in [accounts]".to_owned(),
         );
     }
-    let mut tallies = BTreeMap::new();
-    if let Some(store) = store {
-        let runbooks = policy.playbooks.iter().flat_map(|p| &p.remediate).map(|r| failures_key(&r.runbook));
-        for key in runbooks.chain([HALT.to_owned()]) {
-            if let Ok(tally) = store.tally(&key).await {
-                tallies.insert(key, tally);
-            }
-        }
-    }
+    let read = async { counted(policy, &store?).await.map_err(|Trouble(why)| why) };
+    let tallies = read.await.unwrap_or_else(|why| {
+        anstream::eprintln!("without the ledger's kill switch and failures, which hold all the same: {why}");
+        BTreeMap::new()
+    });
     let halt = tallies.get(HALT).and_then(braked);
     let mut rows = Vec::new();
     for (id, _) in accounts {
@@ -77,6 +72,16 @@ pub(super) async fn run(args: &Args, policy: &Policy, store: Option<&Store>) -> 
     }
     rows.retain(|r| !args.open || (r.stop.is_none() && r.mode >= Mode::Approve));
     ended("remediation", print(args.format, &rows, halt))
+}
+
+async fn counted(policy: &Policy, store: &Store) -> Result<BTreeMap<String, Tally>, Trouble> {
+    let runbooks = policy.playbooks.iter().flat_map(|p| &p.remediate).map(|r| failures_key(&r.runbook));
+    let mut tallies = BTreeMap::new();
+    for key in runbooks.chain([HALT.to_owned()]) {
+        let tally = store.tally(&key).await?;
+        tallies.insert(key, tally);
+    }
+    Ok(tallies)
 }
 
 /// The rails for a resource that nothing protects, of a finding that is as severe as can be.
@@ -99,26 +104,7 @@ fn row<'a>(
         region: region.to_owned(),
         parameters: BTreeMap::new(),
     };
-    let remediation = Remediation {
-        id: String::new(),
-        episode: 1,
-        playbook: playbook.to_owned(),
-        job: job.clone(),
-        mode,
-        effect: remediate.effect,
-        stopped: None,
-        undo: None,
-        deadline: SignedDuration::ZERO,
-        progress: Progress::Proposed,
-        attempt: 1,
-        approvals: Vec::new(),
-        approved: None,
-        due: None,
-        claimed: None,
-        run: None,
-        applied: None,
-        turns: Vec::new(),
-    };
+    let remediation = Remediation::proposed(1, playbook, job.clone(), mode, remediate.effect);
     let start = Start {
         config,
         about: &about,
@@ -132,15 +118,8 @@ fn row<'a>(
     let counted = |key: &str| tallies.get(key).cloned().unwrap_or_else(|| Tally::new(key));
     let [starts, touched, failures, running, halt] = start.keys().map(|key| counted(&key));
     let counts = Counts { starts, touched, failures, running, halt };
-    let unknown = (mode >= Mode::Approve && policy.catalogue.get(&remediate.runbook).is_none())
-        .then(|| Stop { rail: "document".to_owned(), reason: "it is in no catalogue".to_owned() });
-    let roleless = policy.catalogue.get(&remediate.runbook).is_some_and(Document::needs_role)
-        && config.remediation.access.automation_role.is_none();
-    let roleless = roleless.then(|| Stop {
-        rail: "role".to_owned(),
-        reason: "it runs in a role of its own: set remediation.automation-role".to_owned(),
-    });
-    let stop = if mode >= Mode::Approve { unknown.or(roleless).or_else(|| rails::stop(&start, &counts)) } else { None };
+    let unready = || rails::unready(config, &policy.catalogue, &remediate.runbook, &remediate.with);
+    let stop = if mode >= Mode::Approve { unready().or_else(|| rails::stop(&start, &counts)) } else { None };
     Row { account, playbook, runbook: &remediate.runbook, effect: remediate.effect.as_str(), mode, stop }
 }
 
@@ -161,7 +140,10 @@ fn print(format: Format, rows: &[Row<'_>], halt: Option<String>) -> io::Result<u
     }
     for r in rows {
         let fate = match (&r.stop, r.mode) {
-            (Some(stop), _) => format!("never: {} ({})", stop.reason, stop.rail),
+            (Some(stop), _) => {
+                let when = if is_temporary(stop) { "not now" } else { "never" };
+                format!("{when}: {} ({})", stop.reason, stop.rail)
+            }
             (None, Mode::Automatic) => "starts by itself".to_owned(),
             (None, Mode::Approve) => "starts after approval".to_owned(),
             (None, Mode::Propose) => "only proposed".to_owned(),

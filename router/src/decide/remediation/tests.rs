@@ -40,27 +40,14 @@ fn remediation(effect: Effect) -> Remediation {
     };
     Remediation {
         id: "first".to_owned(),
-        episode: 1,
-        playbook: "p".to_owned(),
-        job: job("Close"),
-        mode: Mode::Approve,
-        effect,
-        stopped: None,
         undo: Some(Undo {
             job: job("Open"),
-            outputs: vec![("State".to_owned(), "Record.PreState".to_owned(), "^(?:^[a-z]+$)$".to_owned())],
+            outputs: vec![("State".to_owned(), "Record.PreState".to_owned(), "^[a-z]+$".to_owned())],
             within: SignedDuration::from_hours(24),
         }),
         deadline: SignedDuration::from_hours(2),
-        progress: Progress::Proposed,
-        attempt: 1,
-        approvals: Vec::new(),
-        approved: None,
         due: Some(at(4 * HOUR)),
-        claimed: None,
-        run: None,
-        applied: None,
-        turns: Vec::new(),
+        ..Remediation::proposed(1, "p", job("Close"), Mode::Approve, effect)
     }
 }
 
