@@ -1,5 +1,5 @@
-//! Compiles the shipped policy into the binary: sources and playbooks file by file, so that adding one touches no Rust, and
-//! what a start must know of every runbook.
+//! Compiles the shipped policy into the binary: sources and playbooks file by file, so that adding one touches no Rust, what
+//! a start must know of every runbook, and our documents for the templates that deploy them.
 #![expect(clippy::disallowed_methods, reason = "a build script reads its environment and writes a file")]
 #[path = "src/decide/runbook/written.rs"]
 mod written;
@@ -26,6 +26,14 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
         _ = writeln!(policy, "];");
     }
+    _ = writeln!(policy, "/// Our SSM documents: name, text, the policy of the role.");
+    _ = writeln!(policy, "pub const DOCUMENTS: &[(&str, &str, &str)] = &[");
+    for file in list(&root.join("../infra/runbooks"), "yaml")? {
+        let (name, role) = (file.file_stem().unwrap_or_default().to_string_lossy(), file.with_extension("policy.json"));
+        let [file, role] = [&file, &role].map(|path| path.to_string_lossy());
+        _ = writeln!(policy, "    ({name:?}, include_str!({file:?}), include_str!({role:?})),");
+    }
+    _ = writeln!(policy, "];");
     fs::write(out.join("shipped.rs"), policy)?;
     fs::write(out.join("runbooks.json"), runbooks(&root)?.to_string())?;
     Ok(())

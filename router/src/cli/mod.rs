@@ -25,6 +25,7 @@ pub mod replay;
 #[cfg(feature = "live")]
 pub mod serve;
 pub mod setup;
+pub mod template;
 pub mod transcript;
 
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
@@ -122,9 +123,8 @@ enum Command {
     #[cfg(feature = "live")]
     #[command(subcommand)]
     Ledger(ledger::Command),
-    /// Work with EventBridge event patterns.
-    #[command(subcommand)]
-    Pattern(pattern::Command),
+    /// Print the EventBridge patterns, IAM policy and templates that your policy needs; try patterns on events.
+    Pattern(pattern::Args),
     /// Print completions for a shell; for bash: source <(findings-router completions bash).
     Completions {
         /// The shell.
@@ -137,7 +137,7 @@ enum Command {
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let code = match cli.command {
-        Command::Pattern(command) => pattern::run(&command),
+        Command::Pattern(args) => pattern::run(&args, cli.config.as_deref()),
         #[cfg(feature = "live")]
         Command::Serve(args) => serve::run(&args, cli.config.as_deref(), cli.locale.map(Into::into)),
         #[cfg(feature = "live")]

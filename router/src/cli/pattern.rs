@@ -1,17 +1,52 @@
-//! `pattern`: EventBridge event patterns, offline.
+//! `pattern`: what has to be deployed for the loaded policy, and EventBridge event patterns tried offline.
 #![expect(clippy::disallowed_methods, reason = "the command line is where files are read")]
 
-use super::{DONE, USAGE, WRONG};
-use crate::{decide::pattern::Pattern, values::tree::Node};
+use super::{
+    DONE, Format, USAGE, WRONG, ended, setup,
+    template::{Template, template},
+};
+use crate::{
+    decide::{
+        grants,
+        pattern::Pattern,
+        policy::Policy,
+        rules::{PATTERN_MAX, Rule, rules},
+    },
+    values::tree::Node,
+};
 use clap::Subcommand;
 use serde::Deserialize;
-use serde_json::value::RawValue;
+use serde_json::{Value, json, value::RawValue};
 use std::{
     borrow::Cow,
     fs::File,
-    io::{self, BufRead, BufReader},
-    path::PathBuf,
+    io::{self, BufRead, BufReader, Write},
+    path::{Path, PathBuf},
 };
+
+/// Options of `pattern`.
+#[derive(Debug, clap::Args)]
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "Without a subcommand it prints what has to be deployed for your sources, playbooks and configuration: the EventBridge \
+event patterns that let through what the router makes something of, and nothing else, and the policy of the role that it assumes in each \
+account, for the runbooks that may start.
+
+Examples:
+  findings-router pattern                                  for people
+  findings-router pattern --format json                    {\"rules\":[…],\"policy\":…} for your own templates
+  findings-router pattern --template member > member.yaml  infra/member.yaml, filled in; --template runbooks, too"
+)]
+pub struct Args {
+    #[command(subcommand)]
+    command: Option<Command>,
+    /// Print a CloudFormation template of infra/ with all this filled in.
+    #[arg(long, value_enum, conflicts_with = "format")]
+    template: Option<Template>,
+    /// How to print.
+    #[arg(long, value_enum, default_value = "text")]
+    format: Format,
+}
 
 /// What to do with patterns.
 #[derive(Debug, Subcommand)]
@@ -33,8 +68,63 @@ struct Case<'a> {
 }
 
 /// Runs the command.
-pub fn run(command: &Command) -> u8 {
-    let Command::Test { cases } = command;
+pub fn run(args: &Args, config: Option<&Path>) -> u8 {
+    match (&args.command, args.template) {
+        (Some(Command::Test { cases }), _) => test(cases),
+        (None, Some(which)) => setup::with(config, None, |setup| {
+            printed(template(which, &setup.policy), |out, text| write!(out, "{text}"))
+        }),
+        (None, None) => setup::with(config, None, |setup| {
+            let print = if args.format == Format::Json { print_json } else { print_text };
+            printed(rules(&setup.policy), |out, rules| print(out, &setup.policy, &rules))
+        }),
+    }
+}
+
+/// Prints what there is, or why there is nothing.
+fn printed<T>(what: Result<T, String>, print: impl FnOnce(&mut dyn Write, T) -> io::Result<()>) -> u8 {
+    match what {
+        Ok(what) => ended("pattern", print(&mut anstream::stdout().lock(), what).map(|()| DONE)),
+        Err(why) => {
+            anstream::eprintln!("{why}");
+            WRONG
+        }
+    }
+}
+
+fn print_json(out: &mut dyn Write, policy: &Policy, rules: &[Rule]) -> io::Result<()> {
+    let rules: Vec<Value> =
+        rules.iter().map(|r| json!({ "pattern": r.pattern, "state": r.state(), "global": r.global })).collect();
+    writeln!(out, "{}", json!({ "rules": rules, "policy": role_policy(policy) }))
+}
+
+fn print_text(out: &mut dyn Write, policy: &Policy, rules: &[Rule]) -> io::Result<()> {
+    writeln!(out, "{} rules (an event pattern takes {PATTERN_MAX} characters):", rules.len())?;
+    for (number, rule) in (1..).zip(rules) {
+        let pattern = rule.pattern.to_string();
+        let place = if rule.global { "where global services report" } else { "in every Region" };
+        writeln!(out, "\n{number}  {place}, {}, {} characters\n{pattern}", rule.state(), pattern.chars().count())?;
+    }
+    match role_policy(policy) {
+        Value::Null => {
+            writeln!(out, "\nNothing may start anywhere, so the role that the router assumes needs no policy.")
+        }
+        policy => writeln!(out, "\nThe policy of the role that the router assumes in each account:\n{policy:#}"),
+    }
+}
+
+/// The policy of the role that the router assumes, for any partition and account; null where it needs none.
+fn role_policy(policy: &Policy) -> Value {
+    let statements = grants::statements(policy);
+    if statements.is_empty() {
+        return Value::Null;
+    }
+    let document = json!({ "Version": "2012-10-17", "Statement": statements }).to_string();
+    let document = document.replace("${AWS::Partition}", "*").replace("${AWS::AccountId}", "*");
+    serde_json::from_str(&document).unwrap_or_default()
+}
+
+fn test(cases: &Path) -> u8 {
     let reader: Box<dyn BufRead> = if cases.as_os_str() == "-" {
         Box::new(io::stdin().lock())
     } else {

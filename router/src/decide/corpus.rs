@@ -20,7 +20,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-fn policy() -> Policy {
+pub(crate) fn policy() -> Policy {
     Policy::load(Config::default(), &UserFiles::default()).unwrap_or_else(|p| panic!("{p:#?}"))
 }
 

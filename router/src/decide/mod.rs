@@ -3,6 +3,7 @@ pub mod carrier;
 pub mod config;
 #[cfg(test)]
 pub(crate) mod corpus;
+pub mod grants;
 pub mod identity;
 pub mod novelty;
 pub mod ocsf;
@@ -12,6 +13,7 @@ pub mod playbook;
 pub mod policy;
 pub mod rails;
 pub mod remediation;
+pub mod rules;
 pub mod runbook;
 pub mod show;
 pub mod source;

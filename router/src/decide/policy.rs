@@ -32,6 +32,9 @@ mod shipped {
 /// What the build made of the shipped runbooks.
 const RUNBOOKS: &str = include_str!(concat!(env!("OUT_DIR"), "/runbooks.json"));
 
+/// Our own SSM documents: name, text, the policy of the role that it runs in.
+pub const DOCUMENTS: &[(&str, &str, &str)] = shipped::DOCUMENTS;
+
 /// The kind of an actor who is no IAM user and no role; like IAM, it is not bound to a Region.
 const PRINCIPAL: &str = "Principal";
 
@@ -71,6 +74,8 @@ pub struct Policy {
     pub config: Config,
     /// Which shipped files the user's own replace, in words.
     pub replaced: Vec<String>,
+    /// The user's own SSM documents.
+    pub documents: Vec<PolicyFile>,
     /// The playbook for findings that nobody claims.
     catch_all: usize,
     /// All patterns: the sources', the playbooks', the adjustments', in this order.
@@ -164,7 +169,7 @@ impl Policy {
             return Err(problems);
         }
         let policy = Self::compile(sources, playbooks, config, general.first().copied().unwrap_or_default());
-        Ok(Self { catalogue, unknown, replaced, ..policy })
+        Ok(Self { catalogue, unknown, replaced, documents: user.runbooks.clone(), ..policy })
     }
 
     fn compile(sources: Vec<Source>, playbooks: Vec<Playbook>, config: Config, catch_all: usize) -> Self {
@@ -194,8 +199,21 @@ impl Policy {
         for source in sources.iter().filter(|s| s.ignore_unclaimed) {
             source.name_fields(&mut all_fields);
         }
-        let (replaced, unknown, catalogue) = (Vec::new(), Vec::new(), Catalogue::default());
-        Self { sources, playbooks, catalogue, unknown, config, replaced, catch_all, set, claims, fields, all_fields }
+        let (replaced, documents, unknown, catalogue) = (Vec::new(), Vec::new(), Vec::new(), Catalogue::default());
+        Self {
+            sources,
+            playbooks,
+            catalogue,
+            unknown,
+            config,
+            replaced,
+            documents,
+            catch_all,
+            set,
+            claims,
+            fields,
+            all_fields,
+        }
     }
 
     /// What to read of an event before it is examined.

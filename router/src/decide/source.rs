@@ -52,6 +52,8 @@ pub struct Source {
     pub each: Option<String>,
     /// Where it tells of an execution: its id and SSM's word for its state.
     execution: Option<(Text, Text)>,
+    /// How EventBridge delivers its events, where not all of them everywhere.
+    pub delivery: Delivery,
     reporter: Text,
     id: Text,
     revision: Text,
@@ -72,6 +74,15 @@ pub struct Source {
     resources: Resources,
     actor: Option<String>,
     signals: Option<Signals>,
+}
+
+/// Events that EventBridge does not simply deliver: each where the pattern says so.
+#[derive(Clone, Debug, Default)]
+pub struct Delivery {
+    /// Told in one Region of the partition only.
+    pub global: Option<Pattern>,
+    /// Told only to rules that ask for all of `CloudTrail`'s management events.
+    pub read_only: Option<Pattern>,
 }
 
 /// How a finding's resources are read.
@@ -151,6 +162,13 @@ impl Source {
             table.finish();
             Some((id?, status?))
         });
+        let delivery = root.get("delivery").and_then(|d| d.table()).map(|table| {
+            let some = |key| table.get(key).and_then(|p| pattern(&p));
+            let delivery = Delivery { global: some("global"), read_only: some("read-only") };
+            table.finish();
+            delivery
+        });
+        let delivery = delivery.unwrap_or_default();
         let finding = root.need("finding", "where the parts of a finding are").and_then(|f| f.table());
         let source = finding.and_then(|finding| {
             let text = |key| finding.get(key).and_then(|t| Text::read(&t));
@@ -190,6 +208,7 @@ impl Source {
                 ignore_unclaimed,
                 each,
                 execution,
+                delivery,
                 reporter: reporter?,
                 id: id?,
                 revision: revision?,
@@ -248,6 +267,11 @@ impl Source {
         for pointer in readers.into_iter().flat_map(identity::pointers) {
             fields.insert_whole(pointer);
         }
+    }
+
+    /// Whether it tells how executions do.
+    pub fn follows_executions(&self) -> bool {
+        self.execution.is_some()
     }
 
     /// Names every field that says how an execution is doing.

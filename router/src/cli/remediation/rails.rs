@@ -5,19 +5,15 @@ use crate::{
     cli::{DONE, Format, ended},
     decide::{
         config::Account,
-        playbook,
+        grants, playbook,
         policy::Policy,
-        rails::{self, Counts, HALT, Start, failures_key},
+        rails::{HALT, failures_key},
         remediation::is_temporary,
-        source::account_resource,
     },
     ends::{intake::clock, ledger::Store},
     values::{
         action::{Mode, Stop},
         entry::Tally,
-        finding::Resource,
-        remediation::{Job, Remediation},
-        severity::Severity,
     },
 };
 use std::{
@@ -84,7 +80,7 @@ async fn counted(policy: &Policy, store: &Store) -> Result<BTreeMap<String, Tall
     Ok(tallies)
 }
 
-/// The rails for a resource that nothing protects, of a finding that is as severe as can be.
+/// What the rails say of it.
 fn row<'a>(
     policy: &'a Policy,
     account: &'a str,
@@ -92,34 +88,8 @@ fn row<'a>(
     remediate: &'a playbook::Remediate,
     tallies: &BTreeMap<String, Tally>,
 ) -> Row<'a> {
-    let config = &policy.config;
-    // Tags that are known, and protect nothing: what is asked is the configuration, not a resource.
-    let about = Resource { tags: vec![(String::new(), String::new())], ..account_resource(account) };
-    let mode = rails::mode(config, playbook, account, &about);
-    let regions = config.remediation.regions.as_ref();
-    let region = regions.and_then(|r| r.first()).map_or("us-east-1", String::as_str);
-    let job = Job {
-        runbook: remediate.runbook.clone(),
-        account: account.to_owned(),
-        region: region.to_owned(),
-        parameters: BTreeMap::new(),
-    };
-    let remediation = Remediation::proposed(1, playbook, job.clone(), mode, remediate.effect);
-    let start = Start {
-        config,
-        about: &about,
-        severity: Severity::Critical,
-        problem: String::new(),
-        remediation: &remediation,
-        job: &job,
-        client_token: "",
-        now: clock(),
-    };
     let counted = |key: &str| tallies.get(key).cloned().unwrap_or_else(|| Tally::new(key));
-    let [starts, touched, failures, running, halt] = start.keys().map(|key| counted(&key));
-    let counts = Counts { starts, touched, failures, running, halt };
-    let unready = || rails::unready(config, &policy.catalogue, &remediate.runbook, &remediate.with);
-    let stop = if mode >= Mode::Approve { unready().or_else(|| rails::stop(&start, &counts)) } else { None };
+    let (mode, stop) = grants::prospect(policy, account, playbook, remediate, counted, clock());
     Row { account, playbook, runbook: &remediate.runbook, effect: remediate.effect.as_str(), mode, stop }
 }
 

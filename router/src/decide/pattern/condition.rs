@@ -3,7 +3,7 @@ use crate::values::tree::Node;
 use std::{borrow::Cow, net::IpAddr};
 
 /// One element of a field's list; the field is satisfied when one of them holds for one of its values.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Condition {
     Null,
     Bool(bool),
@@ -26,7 +26,7 @@ pub(super) enum Condition {
 }
 
 /// The start or the end of a text.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Affix {
     pub(super) text: Box<str>,
     /// Ignore case; `text` is folded.
@@ -34,11 +34,11 @@ pub(super) struct Affix {
 }
 
 /// The literal pieces between the asterisks: at least one; the first starts the value and the last ends it.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Wildcard(pub(super) Box<[Box<str>]>);
 
 /// A span of numbers; each bound says whether it belongs to the span.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Range {
     pub(super) low: Option<(Real, bool)>,
     pub(super) high: Option<(Real, bool)>,
@@ -55,10 +55,15 @@ impl Real {
         let bits = (number + 0.0).to_bits().cast_signed();
         Some(Self(if bits < 0 { bits ^ i64::MAX } else { bits }))
     }
+
+    /// The number.
+    pub(super) fn get(self) -> f64 {
+        f64::from_bits((if self.0 < 0 { self.0 ^ i64::MAX } else { self.0 }).cast_unsigned())
+    }
 }
 
 /// An address block: addresses of one family that agree with `network` in all but the last `free` bits.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Cidr {
     pub(super) v6: bool,
     pub(super) network: u128,

@@ -1,7 +1,8 @@
 //! Event patterns as Amazon EventBridge understands them: the only rule language of this project.
 //!
 //! `parse` turns a pattern's JSON into ways to match (conjunctions; `$or` makes several), `matches` says what it means
-//! for one of them to match an event, `set` answers the same for thousands of patterns in one walk over the event.
+//! for one of them to match an event, `set` answers the same for thousands of patterns in one walk over the event. `clause`
+//! adds patterns up, and writes them again.
 //!
 //! The semantics are those of AWS's documentation; where it is silent, those of the open-source engine behind it
 //! (`aws/event-ruler`). Worth knowing:
@@ -16,6 +17,7 @@
 //! - A field that is constrained twice, by an alternative of `$or` and beside it, or dotted and nested, keeps only the list
 //!   that was written last, as in the engine. This is rarely meant, so it gives a warning.
 //! - Ignoring case compares the lower case of each character, without regard to language.
+mod clause;
 mod condition;
 mod index;
 mod matches;
@@ -24,11 +26,13 @@ mod parse;
 mod set;
 #[cfg(test)]
 mod tests;
+mod write;
 
 use crate::values::tree::Node;
 use matches::Way;
 use std::fmt;
 
+pub use clause::{Clause, pack};
 pub use set::PatternSet;
 
 /// A field's path: the names from the event's root to it.

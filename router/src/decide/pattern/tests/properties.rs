@@ -1,6 +1,6 @@
 //! Properties over random patterns and events.
 use super::*;
-use crate::decide::pattern::{condition::Condition, matches::is_container};
+use crate::decide::pattern::{condition::Condition, matches::is_container, pack};
 use std::sync::Arc;
 
 /// Few names and values, so that patterns and events meet.
@@ -147,6 +147,26 @@ proptest! {
             prop_assert_eq!(set.matches(&whole), expected.clone(), "{}", text);
             let pruned = Node::parse_fields(&text, &fields).unwrap();
             prop_assert_eq!(set.matches(&pruned), expected, "pruned {}", text);
+        }
+    }
+
+    #[test]
+    fn packed_patterns_match_what_they_were_packed_from(
+        patterns in prop::collection::vec(pattern(), 1..6),
+        events in prop::collection::vec(event(), 1..8),
+        most in 60..400_usize,
+    ) {
+        let patterns: Vec<Pattern> = patterns.iter().filter_map(|p| Pattern::from_value(p).ok()).collect();
+        // (A single condition can be longer than the least that is tried here.)
+        let Ok(packed) = pack(patterns.iter().flat_map(Pattern::clauses), most) else { return Ok(()) };
+        let texts: Vec<String> = packed.iter().map(Value::to_string).collect();
+        prop_assert!(texts.iter().all(|text| text.chars().count() <= most), "{:?}", texts);
+        let packed: Vec<Pattern> = texts.iter().map(|text| Pattern::parse(text).unwrap()).collect();
+        for event in events {
+            let text = event.to_string();
+            let event = Node::parse(&text).unwrap();
+            let any = |patterns: &[Pattern]| patterns.iter().any(|p| p.matches(&event));
+            prop_assert_eq!(any(&packed), any(&patterns), "{} by {:?}", text, texts);
         }
     }
 
