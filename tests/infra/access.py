@@ -2,7 +2,7 @@
 
     access.py [PART OF A ROW]     only rows that hold the text, and not what nobody names
 """
-import copy, fnmatch, json, os, re, subprocess, sys
+import copy, fnmatch, itertools, json, os, re, subprocess, sys
 
 from installed import HERE, ROOT, TARGET, enter
 
@@ -10,6 +10,14 @@ if __name__ == "__main__":
     enter()
 import yaml
 import policies, resolve, templates
+
+
+REFERENCE = re.compile(r"{([\w-]+)/([\w*]+)}")
+
+
+def arn(stack, name):
+    """What policies call a resource: its ARN, which for some is what Ref gives."""
+    return stack.identifier(name, "Arn" if resolve.IDENTIFIERS[stack.resources[name]["Type"]][1] else None)
 
 
 class Statement:
@@ -33,7 +41,7 @@ class World:
     def __init__(self, deployed):
         self.stacks, exports = {}, {}
         for name, one in deployed.items():
-            template = templates.parsed(one.get("template", name))
+            template = templates.parsed(name, templates.EVERYTHING if name in templates.GENERATED else None)
             self.stacks[name] = resolve.Stack(template, one.get("parameters"), one["account"], one["region"], exports.setdefault(one["account"], {}))
         self.policies = list(policies.of(self.stacks))
         self.statements = {}    # by a Sid of ours, which iam-simulate gives back
@@ -49,17 +57,19 @@ class World:
         """Every action that is allowed, with the statement that says so, but for the policies that are judged elsewhere."""
         for one in self.statements.values():
             if one.own["Effect"] == "Allow" and not any(fnmatch.fnmatchcase(one.policy.where, row["where"]) for row in elsewhere):
-                yield from ((one.said, action) for action in policies.many(one.own["Action"]))
+                yield from ((one.said, action) for action in policies.many(one.own.get("Action", [])))
+
+    def arns(self, text):
+        """A text with {stack/Resource} for ARNs; several, where it has a *."""
+        match = REFERENCE.search(text)
+        if not match:
+            return [text]
+        stack = self.stacks[match[1]]
+        return [text[:match.start()] + arn(stack, name) + text[match.end():]
+                for name in stack.resources if fnmatch.fnmatchcase(name, match[2])]
 
     def arn(self, text):
-        """A text with {stack/Resource} for ARNs."""
-        def one(match):
-            stack, name = match[1].split("/")
-            try:
-                return self.stacks[stack].identifier(name, "Arn")
-            except ValueError:
-                return self.stacks[stack].identifier(name)
-        return re.sub(r"{([\w-]+/\w+)}", one, text)
+        return self.arns(text)[0]
 
     def of(self, kinds, arn):
         return [policy for policy in self.policies if policy.kind in kinds and policy.attached == arn]
@@ -88,12 +98,12 @@ class World:
                 simulation["permissionBoundaryPolicies"] = boundaries
         else:
             principal = who.get("service", "*")
-        target = self.arn(resource)
-        if policy := self.resource_policy(target):
+        if policy := self.resource_policy(resource):
             simulation["resourcePolicy"] = policy
-        account = (target.split(":") + [""] * 5)[4] or next(iter(self.stacks.values())).account
+        # What has no resource is the account's of whoever asks.
+        account = (resource if resource != "*" else principal).split(":")[4]
         simulation["request"] = {"principal": principal, "action": action, "contextVariables": known(context),
-                                 "resource": {"resource": target, "accountId": account}}
+                                 "resource": {"resource": resource, "accountId": account}}
         return simulation
 
 
@@ -112,34 +122,32 @@ def judged(simulations):
     return json.loads(done.stdout)
 
 
-def asked(table):
-    """Every single request of the rows: (row, verdict, action, resource)."""
-    for row in table["rows"]:
-        for verdict in "may", "may not":
-            for action in policies.many(row.get(verdict, [])):
-                for resource in policies.many(row["resource"]):
-                    yield row, verdict, action, resource
-
-
-def judge(table, part=""):
-    """What is wrong."""
+def asked(table, part=""):
+    """Every single request of the rows: (what the row says of it, whether it may, the simulation, the statements)."""
     worlds = {name: World(merged(table["stacks"], change or {})) for name, change in table["worlds"].items()}
-    requests, simulations, statements = [one for one in asked(table) if part in json.dumps(one)], [], []
-    for row, _, action, resource in requests:
-        world = worlds[row.get("in", next(iter(worlds)))]
-        simulations.append(world.request(table["who"][row["who"]], action, table["names"].get(resource, resource), row.get("context", {})))
-        statements.append(world.statements)
+    for row in table["rows"]:
+        world, verdict = worlds[row.get("in", next(iter(worlds)))], "may" if "may" in row else "may not"
+        for who, action, name in itertools.product(*map(policies.many, (row["who"], row[verdict], row["resource"]))):
+            for resource in world.arns(table["names"].get(name, name)):
+                said = f"{who} {verdict} {action} on {name} ({row['why']})"
+                if part in said:
+                    yield said, verdict == "may", world.request(table["who"][who], action, resource, row.get("context", {})), world
+
+
+def judge(table, requests, whole):
+    """What is wrong with these requests; and, where they are all of the table, with what nobody asked for."""
     used = set()
-    for (row, verdict, action, resource), answer, known in zip(requests, judged(simulations), statements):
-        said = f"{row['who']} {verdict} {action} on {resource} ({row['why']})"
+    for (said, may, simulation, world), answer in zip(requests, judged([simulation for _, _, simulation, _ in requests])):
         if "wrong" in answer:
             yield f"{said}: cannot be asked: {answer['wrong']}"
-        elif (answer["result"] == "Allowed") != (verdict == "may"):
+        elif (answer["result"] == "Allowed") != may:
             yield f"{said}: but it is {answer['result']}{' by ' + ', '.join(answer['blocked']) if answer.get('blocked') else ''}"
-        elif verdict == "may":
-            used |= {(known[sid].said, action.lower()) for sid in answer["allowed"] if sid in known}
-    if not part:
-        yield from unnamed({one for world in worlds.values() for one in world.granted(table.get("elsewhere", []))}, used)
+        elif may:
+            action = simulation["request"]["action"].lower()
+            used |= {(world.statements[sid].said, action) for sid in answer["allowed"] if sid in world.statements}
+    if whole:
+        worlds = {id(world): world for _, _, _, world in requests}.values()
+        yield from unnamed({one for world in worlds for one in world.granted(table["elsewhere"])}, used)
 
 
 def unnamed(granted, used):
@@ -158,12 +166,13 @@ def merged(stacks, change):
 
 def main():
     table = yaml.safe_load((HERE / "access.yaml").read_text())
-    wrong = list(judge(table, *sys.argv[1:2]))
+    requests = list(asked(table, *sys.argv[1:2]))
+    wrong = list(judge(table, requests, whole=len(sys.argv) == 1))
     for one in wrong:
         print(f"FAILED  access: {one}")
     if not wrong:
-        print(f"ok      access: {len(list(asked(table)))} requests, each as access.yaml says; nothing is granted that no row needs")
-    sys.exit(bool(wrong))
+        print(f"ok      access: {len(requests)} requests, each as access.yaml says; nothing is granted that no row needs")
+    sys.exit(bool(wrong) or not requests)
 
 
 if __name__ == "__main__":

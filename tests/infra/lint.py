@@ -1,8 +1,8 @@
-"""What can be seen of the templates and policies without deploying them: cfn-lint, checkov, parliament, and a reason for each wildcard.
+"""What can be seen of the templates and policies without deploying them: cfn-lint, checkov, parliament, quotas, and a reason for each wildcard.
 
-    lint.py [cfn-lint] [checkov] [policies] [wildcards]     all of them where none is named
+    lint.py [ways] [cfn-lint] [checkov] [policies] [wildcards] [quotas]     all of them where none is named
 """
-import contextlib, copy, fnmatch, json, pathlib, re, subprocess, sys, tempfile, warnings
+import concurrent.futures, contextlib, copy, fnmatch, functools, json, pathlib, re, subprocess, sys, tempfile, warnings
 
 from installed import HERE, ROOT, enter
 
@@ -11,10 +11,10 @@ if __name__ == "__main__":
 import yaml
 import policies, resolve, templates
 
-WILDCARD = "WILDCARD"
 BIN = pathlib.Path(sys.prefix) / "bin"
+WILDCARD = "WILDCARD"
 # The parts of an ARN that say whose it is: partition, Region, account.
-WHOSE = re.compile(r"arn:(?P<partition>[^:]*):[^:]*:(?P<region>[^:]*):(?P<account>[^:]*):")
+WHOSE = re.compile(r"arn:([^:]*):[^:]*:([^:]*):([^:]*):")
 
 
 class Accepted:
@@ -37,101 +37,129 @@ class Accepted:
                 yield f"accepted.yaml: nothing finds {row['issue']} in {row['where']} any more; remove the row"
 
 
-def run(command, **more):
-    return subprocess.run([str(part) for part in command], stdin=subprocess.DEVNULL, capture_output=True, text=True, **more)
+def run(command):
+    return subprocess.run([str(part) for part in command], stdin=subprocess.DEVNULL, capture_output=True, text=True)
+
+
+@contextlib.contextmanager
+def laid_out(texts):
+    """The texts as files in a folder of their own."""
+    with tempfile.TemporaryDirectory() as folder:
+        for name, text in texts.items():
+            (pathlib.Path(folder) / name).write_text(text)
+        yield folder
+
+
+def ways(_):
+    """Every optional resource is in one of the ways to deploy."""
+    there = {(name, resource) for way in templates.ways() for name, stack in way.items() for resource in stack.resources}
+    for way in templates.ways():
+        for name, stack in way.items():
+            for resource in stack.template["Resources"]:
+                if (name, resource) not in there:
+                    yield f"infra/{name}.yaml: {resource} is in no way to deploy of tests/infra/templates.py; add one that has it"
 
 
 def cfn_lint(_):
     """Every rule, informational ones too."""
-    with laid_out({name: templates.text(name) for name in templates.VARIANTS}, "yaml") as paths:
-        done = run([BIN / "cfn-lint", "--include-checks", "I", "--non-zero-exit-code", "informational", "--format", "parseable", *paths])
+    texts = {f"{name}.yaml": text for name, text in templates.texts().items()}
+    # A document that is a string is passed by.
+    for name, text in templates.texts().items():
+        template = resolve.parse(text)
+        for one in template["Resources"].values():
+            if one["Type"] == "AWS::SSM::Document":
+                one["Properties"]["Content"] = yaml.safe_load(one["Properties"]["Content"])
+                template.pop("Metadata", None)
+                texts[f"{name}-documents.json"] = json.dumps(template)
+    with laid_out(texts) as folder:
+        done = run([BIN / "cfn-lint", "--include-checks", "I", "--non-zero-exit-code", "informational", "--format", "parseable",
+                    *(f"{folder}/{name}" for name in texts)])
     if done.returncode:
-        yield from (done.stdout or done.stderr).replace(str(paths[0].parent) + "/", "").splitlines()
-
-
-@contextlib.contextmanager
-def laid_out(texts, ending):
-    with tempfile.TemporaryDirectory() as folder:
-        paths = [pathlib.Path(folder) / f"{name}.{ending}" for name in texts]
-        for path, text in zip(paths, texts.values()):
-            path.write_text(text)
-        yield paths
+        yield from (done.stdout or done.stderr).replace(f"{folder}/", "").splitlines()
 
 
 def checkov(_):
-    """Every variant, resolved, since checkov passes by what it cannot resolve; without the suppressions, so that stale ones are seen."""
+    """Every way to deploy, with the suppressions that the templates give a reason for, and no others."""
     texts, suppressed = {}, {}
-    for number in range(templates.longest()):
-        for name, stack in templates.stacks(templates.variant(number)).items():
+    for number, way in enumerate(templates.ways()):
+        for name, stack in way.items():
             made = {}
             for resource, declared in stack.resources.items():
+                # Resolved, because checkov passes by what it cannot resolve; without suppressions, so that stale ones are seen.
                 made[resource] = {"Type": declared["Type"], "Properties": stack.properties(resource)}
-                made[resource] |= {key: declared[key] for key in ("DeletionPolicy", "UpdateReplacePolicy") if key in declared}
                 for skip in declared.get("Metadata", {}).get("checkov", {}).get("skip", []):
                     suppressed[name, resource, skip["id"]] = skip.get("comment")
-            texts[f"{name}-{number}"] = json.dumps({"AWSTemplateFormatVersion": "2010-09-09", "Resources": made})
-    with laid_out(texts, "json") as paths:
-        done = run([BIN / "checkov", "--skip-download", "--framework", "cloudformation", "--directory", paths[0].parent, "--output", "json"])
+            texts[f"{name}-{number}.json"] = json.dumps({"AWSTemplateFormatVersion": "2010-09-09", "Resources": made})
+    with laid_out(texts) as folder:
+        done = run([BIN / "checkov", "--skip-download", "--framework", "cloudformation", "--directory", folder, "--output", "json"])
     try:
         report = json.loads(done.stdout)
-        failed = report["results"]["failed_checks"]
+        results, found = report["results"], {}
+        read = {pathlib.Path(one["file_path"]).stem.rsplit("-", 1)[0] for one in results["passed_checks"] + results["failed_checks"]}
     except (ValueError, KeyError, TypeError):
         yield f"checkov gave no report: {done.stderr or done.stdout}"
         return
-    if report["summary"]["parsing_errors"] or not report["results"]["passed_checks"]:
-        yield f"checkov could not read the templates: {report['results'].get('parsing_errors')}"
-    found = {}
-    for one in failed:
+    for unread in results["parsing_errors"] or sorted(set(templates.ORDER) - read):
+        yield f"checkov could not read {unread}"
+    for one in results["failed_checks"]:
         template, resource = pathlib.Path(one["file_path"]).stem.rsplit("-", 1)[0], one["resource"].rsplit(".", 1)[-1]
         found[template, resource, one["check_id"]] = one["check_name"]
     for (template, resource, check), what in sorted(found.items()):
         if not suppressed.get((template, resource, check)):
             yield f"infra/{template}.yaml: {resource}: {check}, {what}; mend it, or say why not in Metadata: checkov: skip"
+    failing = {(template, check) for template, _, check in found}
     for template, resource, check in sorted(set(suppressed) - set(found)):
+        # What is generated is generated for whatever a runbook needs.
+        if template in templates.GENERATED and (template, check) in failing:
+            continue
         yield f"infra/{template}.yaml: {resource}: {check} is suppressed, but does not fail; remove the suppression"
 
 
 def documents():
-    """Every policy as (where, document), each once, as AWS will see it."""
+    """Every policy as (where, text), each once, as AWS will see it."""
     seen = set()
-    for number in range(templates.longest()):
-        for policy in policies.of(templates.stacks(templates.variant(number))):
+    for way in templates.ways():
+        for policy in policies.of(way):
             document = copy.deepcopy(policy.document)
             for statement in policies.many(document["Statement"]):
                 # Trust policies have no Resource, and in the policy of a key `*` is the key.
                 if policy.kind == "trust" or policy.kind == "key" and statement["Resource"] == "*":
                     statement["Resource"] = policy.attached
-            text = json.dumps(document)
-            if (policy.where, text) not in seen:
-                seen.add((policy.where, text))
-                yield policy.where + (".trust" if policy.kind == "trust" else ""), text
+            one = policy.where + (".trust" if policy.kind == "trust" else ""), json.dumps(document)
+            if one not in seen:
+                seen.add(one)
+                yield one
     for path in sorted((ROOT / "infra" / "runbooks").glob("*.policy.json")):
         yield str(path.relative_to(ROOT)), path.read_text()
 
 
-def parliament(accepted):
-    """IAM's own language: actions, resources, conditions and their types; and what lets somebody become more than they are."""
+@functools.cache
+def judge():
+    """parliament, which says of itself that it is old."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        import parliament as judge
+        import parliament
+    return parliament
+
+
+def parliament(accepted):
+    """IAM's language: actions, resources, conditions and their types; and what lets somebody become more than they are."""
     for where, text in documents():
-        for finding in judge.analyze_policy_string(text, where, include_community_auditors=True).findings:
-            detail = f"{finding.detail or ''}" or f"{finding.location.get('actions', '')}"
+        # To assume a role is what a trust policy is about, and no exposure.
+        for finding in judge().analyze_policy_string(text, where, include_community_auditors=not where.endswith(".trust")).findings:
+            detail = str(finding.detail or finding.location.get("actions", ""))
             if not accepted.has(where, finding.issue, detail):
                 yield f"{where}: {finding.issue} {detail}; mend the policy, or say why not in tests/infra/accepted.yaml"
     yield from accepted.stale(wildcards=False)
 
 
+@functools.cache
 def knows_no_resource(action):
     """Whether AWS lets the action be granted for `*` only."""
-    import parliament as judge
-    service, name = action.split(":")
-    for known in judge.iam_definition:
-        if known["prefix"] == service.lower():
-            for privilege in known["privileges"]:
-                if privilege["privilege"].lower() == name.lower():
-                    return all(not kind["resource_type"] for kind in privilege["resource_types"])
-    return False
+    service, name = action.lower().split(":")
+    kinds = [privilege["resource_types"] for known in judge().iam_definition if known["prefix"] == service
+             for privilege in known["privileges"] if privilege["privilege"].lower() == name]
+    return bool(kinds) and not any(kind["resource_type"] for kind in kinds[0])
 
 
 def statements(value):
@@ -145,14 +173,13 @@ def statements(value):
 
 
 def wide(statement):
-    """The resources of a statement that name more than need be."""
+    """The resources of a statement that name more than need be, with its actions."""
     actions = policies.many(statement.get("Action", []))
     for resource in policies.many(statement["Resource"]):
         whose = WHOSE.match(resource)
-        if resource == "*" and statement["Effect"] == "Allow" and not all(map(knows_no_resource, actions)):
-            yield resource
-        elif whose and "*" in "".join(whose.groups()):
-            yield resource
+        excused = statement["Effect"] == "Deny" or actions and all(map(knows_no_resource, actions))
+        if resource == "*" and not excused or whose and "*" in "".join(whose.groups()):
+            yield resource, " ".join(actions)
 
 
 def has_reason(lines, line):
@@ -163,50 +190,84 @@ def has_reason(lines, line):
 
 def wildcards(accepted):
     """Resource `*` where the action knows a resource, and `*` for the Region, account or partition, have a written reason."""
-    most = templates.stacks(templates.variant(1))
-    for name, stack in most.items():
-        lines = templates.text(name).splitlines()
-        for resource, declared in stack.template["Resources"].items():
-            if declared["Type"] == "AWS::KMS::Key":
-                continue    # In its policy, `*` is the key.
-            for statement in statements(declared):
-                for which in wide(stack.resolve(statement)):
-                    where = f"{name}/{resource}"
-                    if not has_reason(lines, statement.line) and not accepted.has(where, WILDCARD, which):
-                        yield f"infra/{name}.yaml:{statement.line + 1}: {which}: say why in a comment above, or name what is meant"
+    for way, stacks in zip(templates.WAYS, templates.ways()):
+        for name, stack in stacks.items():
+            lines = templates.text(name, way.get("configuration") if name in templates.GENERATED else None).splitlines()
+            for resource, declared in stack.template["Resources"].items():
+                if declared["Type"] == "AWS::KMS::Key":
+                    continue    # In its policy, `*` is the key.
+                for statement in statements(declared):
+                    for which, actions in wide(stack.resolve(statement)):
+                        detail = f"{which} {actions}"
+                        if not has_reason(lines, statement.line) and not accepted.has(f"{name}/{resource}", WILDCARD, detail):
+                            yield f"infra/{name}.yaml, {resource}: {detail}: say why in a comment above, or name what is meant"
     for path in sorted((ROOT / "infra" / "runbooks").glob("*.policy.json")):
         where = str(path.relative_to(ROOT))
         for statement in policies.many(json.loads(path.read_text())["Statement"]):
-            for which in wide(statement):
-                actions = " ".join(policies.many(statement["Action"]))
+            for which, actions in wide(statement):
                 if not accepted.has(where, WILDCARD, f"{which} {actions}"):
                     yield f"{where}: {which} for {actions}: name what is meant, or say why not in tests/infra/accepted.yaml"
     yield from accepted.stale(wildcards=True)
 
 
-def variants(_):
-    """The variants are worth something: each optional resource is in one of them."""
-    there = {(name, resource) for number in range(templates.longest())
-             for name, stack in templates.stacks(templates.variant(number)).items() for resource in stack.resources}
-    for name in templates.VARIANTS:
-        for resource in templates.parsed(name)["Resources"]:
-            if (name, resource) not in there:
-                yield f"infra/{name}.yaml: {resource} is in no variant of tests/infra/templates.py; add one that has it"
+def size(value):
+    """As IAM counts: without white space."""
+    return len(json.dumps(value, separators=(",", ":")))
 
 
-PARTS = {"variants": variants, "cfn-lint": cfn_lint, "checkov": checkov, "policies": parliament, "wildcards": wildcards}
+# What AWS takes at most, in characters, by the kind of policy.
+POLICY_MAX = {"trust": 2_048, "boundary": 6_144, "managed": 6_144, "key": 32_768, "queue": 8_192, "topic": 30_720, "bus": 10_240,
+              "function": 20_480, "secret": 20_480}
+INLINE_MAX = 10_240         # of a role's own policies together
+BODY_MAX = 51_200           # of a template that the command line sends; a larger one goes by way of S3
+S3_BODY_MAX = 1_048_576
+PATTERN_MAX = 2_048
+DOCUMENT_MAX = 65_536
+DESCRIPTION_MAX = 1_000     # of a role
+RESOURCES_MAX = 500
+
+
+def quotas(_):
+    """Nothing is larger than AWS takes it."""
+    for name, text in templates.texts().items():
+        if len(text.encode()) > (S3_BODY_MAX if name.startswith("runbooks") else BODY_MAX):
+            yield f"{name}: the template has {len(text.encode())} bytes"
+    found = set()
+    for stacks in templates.ways():
+        inline = {}
+        for policy in policies.of(stacks):
+            if policy.kind == "identity":
+                inline[policy.attached] = inline.get(policy.attached, 0) + (0 if policy.managed else size(policy.document))
+            if policy.kind != "identity" or policy.managed:
+                most = POLICY_MAX["managed" if policy.managed else policy.kind]
+                found |= {f"{policy.where}: the policy has {size(policy.document)} characters; {most} at most"} if size(policy.document) > most else set()
+        found |= {f"{role}: its own policies have {length} characters; {INLINE_MAX} at most" for role, length in inline.items() if length > INLINE_MAX}
+        for name, stack in stacks.items():
+            if len(stack.resources) > RESOURCES_MAX:
+                found.add(f"{name}: has {len(stack.resources)} resources; {RESOURCES_MAX} at most")
+            for resource, declared in stack.resources.items():
+                own = stack.properties(resource)
+                for key, most in ("EventPattern", PATTERN_MAX), ("Content", DOCUMENT_MAX), ("DashboardBody", None):
+                    if key not in own:
+                        continue
+                    length = len(own[key]) if isinstance(own[key], str) else size(own[key])
+                    if most and length > most:
+                        found.add(f"{name}/{resource}: {key} has {length} characters; {most} at most")
+    yield from sorted(found)
+
+
+PARTS = {"ways": ways, "cfn-lint": cfn_lint, "checkov": checkov, "policies": parliament, "wildcards": wildcards, "quotas": quotas}
 
 
 def main():
-    asked = sys.argv[1:] or list(PARTS)
-    accepted, failed = Accepted(), False
-    for name in asked:
-        wrong = list(PARTS[name](accepted))
-        failed |= bool(wrong)
-        for one in wrong:
-            print(f"FAILED  {name}: {one}", flush=True)
-        if not wrong:
-            print(f"ok      {name}: {PARTS[name].__doc__.splitlines()[0]}", flush=True)
+    accepted, failed, names = Accepted(), False, sys.argv[1:] or list(PARTS)
+    templates.ways()
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        found = pool.map(lambda name: list(dict.fromkeys(PARTS[name](accepted))), names)
+        for name, wrong in zip(names, found):
+            failed |= bool(wrong)
+            for one in wrong or [PARTS[name].__doc__]:
+                print(f"{'FAILED' if wrong else 'ok    '}  {name}: {one}", flush=True)
     sys.exit(failed)
 
 

@@ -8,6 +8,7 @@ class Policy:
     kind: str             # identity, trust, boundary, or what a resource policy is of: queue, topic, key, bus, function, secret
     document: dict
     attached: str         # the role or resource, by ARN
+    managed: bool = False
 
     @property
     def statements(self):
@@ -30,11 +31,9 @@ def of_managed_policy(stack, where, name, own):
     used = [(role, stack.properties(role)) for role, one in stack.resources.items() if one["Type"] == "AWS::IAM::Role"]
     for role, properties in used:
         if arn in properties.get("ManagedPolicyArns", []):
-            yield Policy(where, "identity", own["PolicyDocument"], stack.identifier(role, "Arn"))
+            yield Policy(where, "identity", own["PolicyDocument"], stack.identifier(role, "Arn"), managed=True)
         if arn == properties.get("PermissionsBoundary"):
-            yield Policy(where, "boundary", own["PolicyDocument"], stack.identifier(role, "Arn"))
-    if not any(arn in (*p.get("ManagedPolicyArns", []), p.get("PermissionsBoundary")) for _, p in used):
-        yield Policy(where, "boundary", own["PolicyDocument"], arn)
+            yield Policy(where, "boundary", own["PolicyDocument"], stack.identifier(role, "Arn"), managed=True)
 
 
 def of_key(stack, where, name, own):

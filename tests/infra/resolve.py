@@ -10,7 +10,7 @@ class Mapping(dict):
     line = None
 
 
-class Loader(yaml.SafeLoader):
+class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
     """YAML as CloudFormation reads it: dates are text."""
     yaml_implicit_resolvers = {first: [(tag, pattern) for tag, pattern in known if not tag.endswith(":timestamp")]
                                for first, known in yaml.SafeLoader.yaml_implicit_resolvers.items()}

@@ -1,42 +1,78 @@
-"""The templates of infra/, in the order they are deployed in, and variants of their parameters in which every optional resource is there."""
-from installed import ROOT
+"""The templates, in the order they are deployed in, and ways to deploy them in which every optional resource is there once."""
+import functools, os, subprocess, sys
+
+from installed import HERE, ROOT
 import resolve
 
-INFRA = ROOT / "infra"
+ORDER = ["state", "runbooks", "member", "router"]
+# What follows from the configuration, and is written by `findings-router pattern --template`.
+GENERATED = ["runbooks", "member"]
+EVERYTHING = HERE / "everything.toml"
+
 PACKAGE = {"CodeBucket": "example-packages", "CodeKey": "findings-router.zip"}
-# For each template, sets of parameters; every resource is in at least one of them.
-VARIANTS = {
-    "state": [
-        {},
-        {"Accounts": "111122223333,444455556666", "AlarmEmail": "security@example.com"},
-        {"OrganizationId": "o-0123456789"},
-    ],
-    "router": [
-        PACKAGE,
-        PACKAGE | {"Interactive": "yes", "OwnBus": "told"},
-        PACKAGE | {"PermissionsBoundary": "arn:aws:iam::123456789012:policy/company"},
-    ],
-}
+HOME = {"HomeRegion": "ap-northeast-1"}
+MEMBER = HOME | {"BusArn": "arn:aws:events:ap-northeast-1:123456789012:event-bus/findings-router", "RouterAccount": "123456789012"}
+BOUNDARY = {"PermissionsBoundary": "arn:aws:iam::123456789012:policy/company"}
+# Each way: the parameters of each template, the configuration, and the Region of member.yaml and runbooks.yaml.
+WAYS = [
+    {"state": {}, "runbooks": HOME, "member": MEMBER, "router": PACKAGE},
+    {
+        "configuration": EVERYTHING,
+        "state": {"Accounts": "111122223333,444455556666", "AlarmEmail": "security@example.com"},
+        "runbooks": HOME, "member": MEMBER | {"ExternalId": "0f3a"},
+        "router": PACKAGE | {"Interactive": "yes", "OwnBus": "told"},
+    },
+    {
+        "region": "us-east-1",
+        "state": {"OrganizationId": "o-0123456789"},
+        "runbooks": HOME | BOUNDARY, "member": MEMBER | BOUNDARY, "router": PACKAGE | BOUNDARY,
+    },
+]
 
 
-def text(name):
-    return (INFRA / f"{name}.yaml").read_text()
+def binary():
+    """The command line that writes templates."""
+    named = os.environ.get("FINDINGS_ROUTER_BIN")
+    return named or sys.exit("set FINDINGS_ROUTER_BIN to findings-router, which writes member.yaml and runbooks.yaml: cargo build makes it")
 
 
-def parsed(name):
-    return resolve.parse(text(name))
+@functools.cache
+def text(name, configuration=None):
+    """The template, as it would be deployed with this configuration."""
+    if name not in GENERATED or name == "member" and configuration is None:
+        return (ROOT / "infra" / f"{name}.yaml").read_text()
+    command = [binary(), *(["--config", configuration] if configuration else []), "pattern", "--template", name]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, cwd=HERE)
+    if done.returncode:
+        sys.exit(f"findings-router pattern --template {name} ended with {done.returncode}: {done.stderr}")
+    return done.stdout
 
 
-def stacks(variants):
-    """All templates, each with its parameters, resolved one after the other."""
-    exports = {}
-    return {name: resolve.Stack(parsed(name), variants.get(name), exports=exports) for name in VARIANTS}
+def parsed(name, configuration=None):
+    return resolve.parse(text(name, configuration))
 
 
-def longest():
-    """The number of variants of the template that has most; the others repeat their last."""
-    return max(map(len, VARIANTS.values()))
+@functools.cache
+def texts():
+    """Every template there is, by what to call it."""
+    made = {}
+    for way in WAYS:
+        for name in ORDER:
+            configuration = way.get("configuration") if name in GENERATED else None
+            made[f"{name}-{configuration.stem}" if configuration else name] = text(name, configuration)
+    return made
 
 
-def variant(index):
-    return {name: them[min(index, len(them) - 1)] for name, them in VARIANTS.items()}
+@functools.cache
+def ways():
+    """Each way to deploy, as resolved stacks by the name of their template."""
+    made = []
+    for way in WAYS:
+        exports, stacks = {}, {}
+        for name in ORDER:
+            generated = name in GENERATED
+            template = parsed(name, way.get("configuration") if generated else None)
+            region = way.get("region", "ap-northeast-1") if generated else "ap-northeast-1"
+            stacks[name] = resolve.Stack(template, way[name], region=region, exports=exports)
+        made.append(stacks)
+    return made
