@@ -32,6 +32,7 @@ pub fn full(kind: Kind, locale: Locale) -> View {
         resolved: kind == Kind::Resolved,
         novelty: if kind == Kind::Card { "reopened" } else { "escalated" }.to_owned(),
         exercise: Some("sample".to_owned()),
+        version: Some("1.2.3".to_owned()),
         account: AccountView {
             id: "111122223333".to_owned(),
             name: Some("shop-production".to_owned()),
@@ -157,6 +158,7 @@ pub fn bare(kind: Kind, locale: Locale) -> View {
         severity_before: None,
         novelty: "new".to_owned(),
         exercise: None,
+        version: None,
         account: AccountView { id: "111122223333".to_owned(), ..AccountView::default() },
         region: None,
         resource: ResourceView {

@@ -65,6 +65,8 @@ pub struct View {
     pub novelty: String,
     /// Not the real thing: `sample`, `drill` or `replay`.
     pub exercise: Option<String>,
+    /// The router's version, where that is worth knowing (drills).
+    pub version: Option<String>,
     /// The account that has the problem.
     pub account: AccountView,
     /// The Region; none for global resources.

@@ -141,6 +141,7 @@ fn view() -> impl Strategy<Value = View> {
                 resolved,
                 novelty: "new".to_owned(),
                 exercise,
+                version: None,
                 account: AccountView { id, name, environment, owner },
                 region,
                 resource: ResourceView { kind: resource_kind, id: resource_id, name: resource_name, link },

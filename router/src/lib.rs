@@ -11,3 +11,10 @@ pub mod ends;
 #[cfg(test)]
 mod testing;
 pub mod values;
+
+/// The version: that of the package, or what whoever built it called it (`FINDINGS_ROUTER_VERSION` at build time, as
+/// `infra/package` sets it).
+pub const VERSION: &str = match option_env!("FINDINGS_ROUTER_VERSION") {
+    Some(version) => version,
+    None => env!("CARGO_PKG_VERSION"),
+};

@@ -1,5 +1,6 @@
-//! `pattern test --cases`: EventBridge patterns tried offline, one answer per line, in order.
+//! `pattern`: what has to be deployed; and `pattern test --cases`: EventBridge patterns tried offline, one answer per line, in order.
 use crate::harness::{Home, Output, root, run_in};
+use serde_json::Value;
 
 fn test(cases: &str) -> Output {
     run_in(root(), &["pattern", "test", "--cases", "-"], cases.as_bytes())
@@ -100,4 +101,67 @@ fn reasons_are_told() {
     );
     let output = home.run(&["pattern", "test", "--cases", "cases.jsonl"]).ended(0);
     crate::exit_codes::said("pattern-reasons", &output);
+}
+
+const ALLOWING: &str = "playbooks = ['mine']\n[accounts.111122223333]\nname = 'shop'\nenvironment = 'production'\n\
+    [remediation]\nplaybooks = { 'config/security-group-ssh-open' = 'approve' }\nenvironments = { production = 'approve' }\n\
+    accounts = ['111122223333']\neffects = { production = 'reversible' }\n\
+    automation-role = 'arn:{partition}:iam::{account}:role/{runbook}'\n";
+
+const PLAYBOOK: &str = "summary = 'Somebody made a NAT gateway'\nweakness = 'nat-gateway-made'\n[when]\n\
+    detail-type = ['AWS API Call via CloudTrail']\ndetail.eventSource = ['ec2.amazonaws.com']\ndetail.eventName = ['CreateNatGateway']\n\
+    [tell]\ntitle = 'x'\nwhy = 'x'\nnext = ['x']\n";
+
+/// A user's own playbook, and a runbook that may start.
+fn allowing() -> Home {
+    let home = Home::with(ALLOWING);
+    let folder = home.path().join("mine");
+    std::fs::create_dir(&folder).expect("a folder");
+    std::fs::write(folder.join("nat-gateway.toml"), PLAYBOOK).expect("a file");
+    home
+}
+
+#[test]
+fn what_has_to_be_deployed_follows_from_the_policy() {
+    let said = |home: &Home| -> Value {
+        let line = home.run(&["pattern", "--format", "json"]).ended(0).stdout;
+        serde_json::from_str(&line).unwrap_or_else(|e| panic!("{e}: {line}"))
+    };
+    let (shipped, own) = (said(&Home::new()), said(&allowing()));
+    let rules = |said: &Value| said["rules"].as_array().expect("rules").clone();
+    for rule in rules(&shipped).iter().chain(&rules(&own)) {
+        let case = serde_json::json!({ "pattern": rule["pattern"], "event": null }).to_string();
+        assert_eq!(test(&case).stdout, "valid\n", "{rule}");
+    }
+    assert_eq!(shipped["policy"], Value::Null, "nothing may start, so nothing is granted");
+    assert!(!shipped.to_string().contains("CreateNatGateway") && own.to_string().contains("CreateNatGateway"));
+    let start = &own["policy"]["Statement"][0];
+    assert_eq!(start["Action"], "ssm:StartAutomationExecution");
+    assert!(start["Resource"].to_string().contains("FindingsRouter-CloseAdminPorts"), "{start}");
+
+    let text = allowing().run(&["pattern"]).ended(0).stdout;
+    for part in
+        ["in every Region, ENABLED, ", "where global services report", "\"iam:PassedToService\": \"ssm.amazonaws.com\""]
+    {
+        assert!(text.contains(part), "{part} is not in {text}");
+    }
+}
+
+#[test]
+fn the_templates_are_filled_in() {
+    let shipped = Home::new().run(&["pattern", "--template", "member"]).ended(0).stdout;
+    assert_eq!(shipped, std::fs::read_to_string(root().join("infra/member.yaml")).expect("infra/member.yaml"));
+    let own = allowing().run(&["pattern", "--template", "member"]).ended(0).stdout;
+    for part in
+        ["CreateNatGateway", "PolicyName: remediate", "role/FindingsRouter-CloseAdminPorts", "# generated: rules"]
+    {
+        assert!(own.contains(part), "{part} is not in {own}");
+    }
+    let runbooks = Home::new().run(&["pattern", "--template", "runbooks"]).ended(0).stdout;
+    let documents = std::fs::read_dir(root().join("infra/runbooks")).expect("runbooks").filter(|entry| {
+        let path = entry.as_ref().expect("an entry").path();
+        path.extension().is_some_and(|e| e == "yaml")
+    });
+    assert_eq!(runbooks.matches("Type: AWS::SSM::Document").count(), documents.count());
+    assert_eq!(runbooks.matches("Type: AWS::IAM::Role").count(), 21, "one role for each of ours, none for AWS's");
 }

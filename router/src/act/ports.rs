@@ -88,6 +88,9 @@ pub trait Publisher {
         detail: &serde_json::Value,
         now: Timestamp,
     ) -> impl Future<Output = Outcome> + Send;
+
+    /// A remediation came so far, and everybody was told.
+    fn remediated(&self, _state: &str) {}
 }
 
 /// Why SSM did not do what it was asked.

@@ -328,7 +328,11 @@ impl<L: Ledger, M: Messenger, R: Remediator, P: Publisher> Router<'_, L, M, R, P
                 entry.news.remove(at);
             }
         };
-        self.change_entry(entry, now, told).await.map(drop)
+        self.change_entry(entry, now, told).await?;
+        if news.left.len() == 1 && !matches!(outcome, Outcome::Later(_)) {
+            self.publisher.remediated(&news.turn.what);
+        }
+        Ok(())
     }
 
     async fn tell_one(&self, entry: &Entry, news: &News, destination: &str, now: Timestamp) -> Outcome {

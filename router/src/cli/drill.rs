@@ -155,7 +155,7 @@ impl Drill {
         let detail = serde_json::json!({
             "id": id,
             "message": "A drill of the findings router. Nothing happened.",
-            "version": env!("CARGO_PKG_VERSION"),
+            "version": crate::VERSION,
         });
         let body = serde_json::json!({
             "version": "0", "id": event, "detail-type": DETAIL_TYPE, "source": SOURCE, "account": account, "region": region,

@@ -14,6 +14,7 @@ pub fn main() -> ExitCode {
     let Ok(metrics) = Builder::new().cloudwatch_namespace(telemetry::NAMESPACE).init() else { return USAGE.into() };
     let config = connect::env("FINDINGS_ROUTER_CONFIG");
     let Some(setup) = serve::load(config.as_deref().map(AsRef::as_ref), None) else { return USAGE.into() };
+    tracing::info!(version = crate::VERSION, "findings-router starts");
     serve::block_on(async {
         let connected = match connect::connect(setup, PATIENCE).await {
             Ok(connected) => connected,

@@ -41,7 +41,7 @@ pub const USAGE: u8 = 2;
 
 /// Routes AWS security findings: one concise Slack card per problem, kept true, and SSM Automation on rails.
 #[derive(Debug, Parser)]
-#[command(name = "findings-router", version, max_term_width = 100)]
+#[command(name = "findings-router", version = crate::VERSION, max_term_width = 100)]
 #[command(after_help = "Examples:
   findings-router replay fixtures                      what every recorded event would do, as a transcript
   findings-router replay --format json events.json.gz  the same for scripts: one JSON object per finding

@@ -18,16 +18,14 @@ pub enum Template {
     Runbooks,
 }
 
-/// A block of a frame, by name.
-type Block = fn(&Policy) -> Result<String, String>;
-
 /// The template for a policy. The error says what cannot be deployed.
 pub fn template(which: Template, policy: &Policy) -> Result<String, String> {
-    let (frame, blocks): (&str, &[(&str, Block)]) = match which {
+    let (frame, blocks) = match which {
         Template::Member => {
-            (include_str!("../../../infra/member.yaml"), &[("policies", policies), ("rules", forwarding)])
+            let blocks = vec![("policies", policies(policy)), ("rules", forwarding(policy)?)];
+            (include_str!("../../../infra/member.yaml"), blocks)
         }
-        Template::Runbooks => (include_str!("../../../infra/runbooks.yaml"), &[("runbooks", runbooks)]),
+        Template::Runbooks => (include_str!("../../../infra/runbooks.yaml"), vec![("runbooks", runbooks(policy)?)]),
     };
     let mut out = String::new();
     let mut inside = false;
@@ -38,7 +36,7 @@ pub fn template(which: Template, policy: &Policy) -> Result<String, String> {
                 inside = true;
                 let (_, block) = blocks.iter().find(|(n, _)| *n == name).ok_or_else(|| format!("no block {name}"))?;
                 _ = writeln!(out, "{line}");
-                for generated in block(policy)?.lines() {
+                for generated in block.lines() {
                     let indent = if generated.is_empty() { "" } else { indent };
                     _ = writeln!(out, "{indent}{generated}");
                 }
@@ -54,13 +52,13 @@ pub fn template(which: Template, policy: &Policy) -> Result<String, String> {
 }
 
 /// What the router's role may do, as an inline policy; none where nothing may start.
-fn policies(policy: &Policy) -> Result<String, String> {
+fn policies(policy: &Policy) -> String {
     let statements = grants::statements(policy);
     if statements.is_empty() {
-        return Ok("Policies: []\n".to_owned());
+        return "Policies: []\n".to_owned();
     }
     let document = json!({ "Version": "2012-10-17", "Statement": statements });
-    Ok(format!("Policies:\n  - PolicyName: remediate\n    PolicyDocument:\n{}", json_block(&substituted(document), 6)))
+    format!("Policies:\n  - PolicyName: remediate\n    PolicyDocument:\n{}", json_block(&substituted(document), 6))
 }
 
 /// A rule for each event pattern.

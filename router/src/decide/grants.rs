@@ -1,5 +1,8 @@
 //! What the router's role in an account has to be allowed, and nothing more: worked out from what the configuration lets it
 //! start. (Resource types of the actions: service authorization reference of Systems Manager, 2026.)
+#[cfg(test)]
+mod tests;
+
 use super::{
     playbook,
     policy::Policy,

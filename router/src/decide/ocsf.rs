@@ -36,7 +36,7 @@ pub fn finding(config: &Config, entry: &Entry, novelty: Novelty, now: Timestamp)
     json!({
         "metadata": {
             "version": SCHEMA,
-            "product": { "name": "findings-router", "vendor_name": "findings-router", "version": env!("CARGO_PKG_VERSION") },
+            "product": { "name": "findings-router", "vendor_name": "findings-router", "version": crate::VERSION },
         },
         "class_uid": CLASS, "class_name": "Detection Finding",
         "category_uid": 2, "category_name": "Findings",

@@ -454,7 +454,7 @@ fn fingerprint<'b>(
     let owner = about.account.as_deref().unwrap_or_default();
     let exercise = match finding.exercise {
         None => "",
-        Some(Exercise::Drill) => &finding.id,
+        Some(Exercise::Drill) => &finding.problem,
         Some(Exercise::Sample | Exercise::Replay) => "exercise",
     };
     let parts = [&finding.account, owner, region.unwrap_or_default(), &about.kind, &about.id, weakness, exercise];

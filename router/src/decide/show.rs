@@ -191,6 +191,7 @@ pub fn view(
         resolved: entry.state == State::Closed,
         novelty: novelty.as_str().to_owned(),
         exercise: shown.exercise.clone(),
+        version: shown.exercise.as_deref().filter(|e| *e == "drill").map(|_| crate::VERSION.to_owned()),
         account: account(config, entry),
         region: entry.region.clone(),
         resource: ResourceView {

@@ -71,7 +71,7 @@ impl Each for Watch {
     }
 
     fn became(&mut self, event: Option<&EventFacts>, result: Result<&Handled, &str>) {
-        telemetry::decided(event, result);
+        telemetry::decided(event, result, clock());
         let disposition = match result {
             Ok(handled) => {
                 self.why.extend(handled.findings.iter().filter_map(|f| f.error.clone()));

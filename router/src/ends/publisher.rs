@@ -1,4 +1,5 @@
 //! The `EventBridge` end: what the router decided and did, as events on a bus of the user's, so that others can build on it.
+use super::telemetry;
 use crate::{
     act::ports::Publisher,
     values::action::{Later, Outcome, Publish},
@@ -23,6 +24,10 @@ const AGAIN: SignedDuration = SignedDuration::from_secs(10);
 pub struct Bus(pub Option<Client>);
 
 impl Publisher for Bus {
+    fn remediated(&self, state: &str) {
+        telemetry::remediated(state);
+    }
+
     async fn publish(&self, publish: &Publish, detail: &serde_json::Value, now: Timestamp) -> Outcome {
         let Some(client) = &self.0 else { return Outcome::Nothing };
         let detail = detail.to_string();

@@ -1,12 +1,18 @@
 //! One line per decision with its reason, and the counters behind `/metrics` and Lambda's embedded metrics. Labels hold only
 //! words of our own, so that nobody outside can make them grow.
 use crate::{
-    act::{intake::EventFacts, router::Handled},
+    act::{
+        intake::EventFacts,
+        router::{Handled, Performed, Told},
+    },
     values::{
         action::{Action, Disposition, Outcome},
+        finding::Exercise,
+        severity::Severity,
         verdict::{Novelty, Verdict},
     },
 };
+use jiff::Timestamp;
 use metrics::{counter, describe_counter, describe_histogram, histogram};
 use std::{io::IsTerminal, time::Duration};
 use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt, util::SubscriberInitExt};
@@ -30,9 +36,19 @@ const MESSAGES: &str = "findings_router_messages_total";
 const QUEUE_AGE: &str = "findings_router_queue_age_seconds";
 /// How long a message took.
 const HANDLING: &str = "findings_router_handling_seconds";
-/// Calls to Slack.
 /// What people asked for about remediations.
 const ASKED: &str = "findings_router_asked_total";
+/// Findings that people were told of for the first time in their episode, by severity.
+const FINDINGS: &str = "findings_router_findings_total";
+/// From an event to its card.
+const TIME_TO_TELL: &str = "findings_router_time_to_tell_seconds";
+/// From a problem's first sight to its end.
+const TIME_TO_FIX: &str = "findings_router_time_to_fix_seconds";
+/// From a drill's event to its card.
+const DRILL: &str = "findings_router_drill_seconds";
+/// How far remediations came.
+const REMEDIATIONS: &str = "findings_router_remediations_total";
+/// Calls to Slack.
 const SLACK: &str = "findings_router_slack_call_seconds";
 /// Decisions taken again because somebody else wrote first.
 const CONFLICTS: &str = "findings_router_ledger_conflicts_total";
@@ -60,6 +76,11 @@ pub fn describe() {
     describe_counter!(CONFLICTS, "Decisions taken again because another consumer wrote first");
     describe_histogram!(QUEUE_AGE, metrics::Unit::Seconds, "From sent to first received");
     describe_histogram!(HANDLING, metrics::Unit::Seconds, "From received to decided, recorded and told");
+    describe_counter!(FINDINGS, "Findings that people were told of, by severity");
+    describe_histogram!(TIME_TO_TELL, metrics::Unit::Seconds, "From an event to its card");
+    describe_histogram!(TIME_TO_FIX, metrics::Unit::Seconds, "From a problem's first sight to its end");
+    describe_histogram!(DRILL, metrics::Unit::Seconds, "From a drill's event to its card");
+    describe_counter!(REMEDIATIONS, "Remediations, by how far they came");
     describe_counter!(ASKED, "What people asked for about remediations, and clicks that were refused");
     describe_histogram!(SLACK, metrics::Unit::Seconds, "Calls to Slack, by method and what Slack answered");
 }
@@ -69,8 +90,36 @@ pub fn asked(what: &'static str, outcome: &'static str) {
     counter!(ASKED, "what" => what, "outcome" => outcome).increment(1);
 }
 
+/// A remediation came so far.
+pub fn remediated(state: &str) {
+    let known = ["started", "succeeded", "failed", "verified", "unverified", "undone", "undo-failed"];
+    if let Some(state) = known.into_iter().find(|known| *known == state) {
+        counter!(REMEDIATIONS, "state" => state).increment(1);
+    }
+}
+
+/// How long it took until people were told, or until it was over.
+fn timed(told: &Told, severity: Severity, now: Timestamp) {
+    let done = |a: &Performed| matches!((&a.action, &a.outcome), (Action::Notify(_), Outcome::Done(_)));
+    let sent = told.actions.iter().any(done);
+    let since = |then: Timestamp| now.duration_since(then).as_secs_f64().max(0.0);
+    match (told.finding.exercise, told.novelty) {
+        (Some(Exercise::Drill), _) if sent => histogram!(DRILL).record(since(told.finding.sent)),
+        (None, Some(Novelty::New | Novelty::Reopened)) if sent => {
+            counter!(FINDINGS, "severity" => severity.as_str()).increment(1);
+            histogram!(TIME_TO_TELL).record(since(told.finding.sent));
+        }
+        (None, Some(Novelty::Resolved)) => {
+            if let (Some(before), _) = &told.entries {
+                histogram!(TIME_TO_FIX).record(since(before.first_seen));
+            }
+        }
+        _ => {}
+    }
+}
+
 /// One event was handled.
-pub fn decided(event: Option<&EventFacts>, result: Result<&Handled, &str>) {
+pub fn decided(event: Option<&EventFacts>, result: Result<&Handled, &str>, now: Timestamp) {
     let id = event.map_or("", |e| e.id.as_str());
     let handled = match result {
         Ok(handled) => handled,
@@ -106,6 +155,9 @@ pub fn decided(event: Option<&EventFacts>, result: Result<&Handled, &str>) {
             (Verdict::Claimed(_), None) => ("undecided", told.error.as_deref().unwrap_or_default()),
         };
         counter!(DECISIONS, "novelty" => decision).increment(1);
+        if let Verdict::Claimed(claim) = &told.verdict {
+            timed(told, claim.severity, now);
+        }
         macro_rules! line {
             ($level:ident) => {
                 tracing::$level!(

@@ -4,15 +4,12 @@ use super::{
     daemon,
     http::{ask, status},
     problems::{env, event},
-    process::Process,
+    process::{Process, wait_for},
     slack::{self, Failure, Slack, When},
 };
 use crate::harness::Home;
 use serde_json::Value;
-use std::{
-    net::SocketAddr,
-    time::{Duration, Instant},
-};
+use std::{net::SocketAddr, time::Duration};
 
 const TOKEN: &str = "correct-horse-battery-staple";
 const AUTHORIZED: (&str, &str) = ("authorization", "Bearer correct-horse-battery-staple");
@@ -27,14 +24,6 @@ fn listening(daemon: &Process) -> SocketAddr {
 fn post(at: SocketAddr, headers: &[(&str, &str)], body: &str) -> (u16, String, String) {
     let (head, body) = ask(at, "POST", "/events", headers, body).expect("an answer");
     (status(&head), head, body)
-}
-
-fn wait_for(what: &str, mut ready: impl FnMut() -> bool) {
-    let end = Instant::now() + Duration::from_secs(30);
-    while !ready() {
-        assert!(Instant::now() < end, "{what}");
-        std::thread::sleep(Duration::from_millis(50));
-    }
 }
 
 #[test]
@@ -73,6 +62,8 @@ fn events_come_in_by_http_and_go_out_on_the_bus() {
         r#"findings_router_decisions_total{novelty="new"} 2"#,
         r#"findings_router_decisions_total{novelty="stale"} 1"#,
         r#"findings_router_actions_total{kind="post",outcome="done"} 1"#,
+        r#"findings_router_findings_total{severity="critical"} 1"#,
+        "findings_router_time_to_tell_seconds_count 1",
         r#"findings_router_actions_total{kind="publish",outcome="done"} 2"#,
         r#"findings_router_messages_total{disposition="reject"} 1"#,
         "findings_router_slack_call_seconds_count",

@@ -153,7 +153,30 @@ fn the_lambda_function_tells_what_replay_tells() {
     }
     let routed: Vec<Told> = replayed(&Home::new(), &all);
     assert_same(sent(&slack), routed);
-    let metrics = function.process().lines().into_iter().filter(|l| l.contains("\"FindingsRouter\"")).count();
-    assert!(metrics > 100, "CloudWatch reads embedded metrics from the log: {metrics} lines");
+    let metrics: Vec<Value> = function
+        .process()
+        .lines()
+        .into_iter()
+        .filter(|l| l.contains("\"FindingsRouter\""))
+        .filter_map(|l| serde_json::from_str(&l).ok())
+        .collect();
+    assert!(metrics.len() > 100, "CloudWatch reads embedded metrics from the log: {} lines", metrics.len());
+    // What the alarms and the dashboard of infra/router.yaml look at, by these dimensions.
+    for (name, dimensions) in [
+        ("findings_router_drill_seconds", vec![]),
+        ("findings_router_time_to_tell_seconds", vec![]),
+        ("findings_router_time_to_fix_seconds", vec![]),
+        ("findings_router_findings_total", vec!["severity"]),
+        ("findings_router_messages_total", vec!["disposition"]),
+        ("findings_router_decisions_total", vec!["novelty"]),
+    ] {
+        let told =
+            metrics.iter().filter(|m| m.get(name).is_some()).filter_map(|m| m["_aws"]["CloudWatchMetrics"].as_array());
+        let told: Vec<&Value> = told.flatten().filter(|set| set["Metrics"].to_string().contains(name)).collect();
+        assert!(!told.is_empty(), "{name} is told");
+        for set in told {
+            assert_eq!(set["Dimensions"], serde_json::json!([dimensions]), "{name}: {set}");
+        }
+    }
     assert!(!function.process().lines().join("\n").contains(slack::TOKEN));
 }

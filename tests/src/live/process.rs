@@ -152,6 +152,16 @@ pub(crate) fn built(variable: &str, binary: &str) -> PathBuf {
     profile.join(binary)
 }
 
+/// Waits until it is so; panics with what was waited for.
+#[track_caller]
+pub(crate) fn wait_for(what: &str, mut ready: impl FnMut() -> bool) {
+    let end = Instant::now() + Duration::from_secs(30);
+    while !ready() {
+        assert!(Instant::now() < end, "{what}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::Process;

@@ -6,7 +6,7 @@ use super::{
     daemon,
     http::{ask, status},
     problems::env,
-    process::Process,
+    process::{Process, wait_for},
     slack::{
         self, Message, Slack,
         people::{SIGNING_SECRET, Signed, actions, sign},
@@ -184,6 +184,14 @@ fn from_a_click_to_the_source_and_back() {
     assert_eq!(world.rules(&group), 1, "as it was recorded");
     assert_eq!(world.ssm.executions().len(), 2);
     world.says("Undone");
+
+    let counted = || {
+        let metrics = daemon::get(at, "/metrics").1;
+        let counted =
+            |state: &str| metrics.contains(&format!("findings_router_remediations_total{{state=\"{state}\"}} 1\n"));
+        ["started", "succeeded", "verified", "undone"].into_iter().all(counted)
+    };
+    wait_for("every turn is counted once", counted);
 
     let page = world.home.run(&["remediation", "list", "--all", "--format", "json"]).stdout;
     let listed: Value = serde_json::from_str(page.lines().next().expect("one")).expect("JSON");

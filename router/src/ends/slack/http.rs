@@ -56,7 +56,7 @@ impl Http {
             return Err(wrong("it does not begin with https://".to_owned()));
         }
         let client = Client::builder()
-            .user_agent(concat!("findings-router/", env!("CARGO_PKG_VERSION")))
+            .user_agent(format!("findings-router/{}", crate::VERSION))
             .connect_timeout(CONNECT_MAX)
             .redirect(Policy::none())
             .build()
