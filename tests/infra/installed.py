@@ -17,3 +17,12 @@ def enter():
         FOLDER.parent.mkdir(parents=True, exist_ok=True)
         python = install(str(FOLDER), str(HERE / "requirements.txt"))
         os.execv(python, [python, os.path.abspath(sys.argv[0]), *sys.argv[1:]])
+
+
+def program(name):
+    """One of our programs: the one that the environment names, or that cargo built last."""
+    variable = {"findings-router": "FINDINGS_ROUTER_BIN", "bootstrap": "FINDINGS_ROUTER_BOOTSTRAP"}[name]
+    path = pathlib.Path(os.environ.get(variable) or TARGET / "debug" / name)
+    if not path.is_file():
+        sys.exit(f"{path} is not there: cargo build --package findings-router --bins makes it, or set {variable}")
+    return path

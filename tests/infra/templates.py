@@ -1,7 +1,7 @@
 """The templates, in the order they are deployed in, and ways to deploy them in which every optional resource is there once."""
-import functools, os, subprocess, sys
+import functools, subprocess, sys
 
-from installed import HERE, ROOT
+from installed import HERE, ROOT, program
 import resolve
 
 ORDER = ["state", "runbooks", "member", "router"]
@@ -30,18 +30,12 @@ WAYS = [
 ]
 
 
-def binary():
-    """The command line that writes templates."""
-    named = os.environ.get("FINDINGS_ROUTER_BIN")
-    return named or sys.exit("set FINDINGS_ROUTER_BIN to findings-router, which writes member.yaml and runbooks.yaml: cargo build makes it")
-
-
 @functools.cache
 def text(name, configuration=None):
     """The template, as it would be deployed with this configuration."""
     if name not in GENERATED or name == "member" and configuration is None:
         return (ROOT / "infra" / f"{name}.yaml").read_text()
-    command = [binary(), *(["--config", configuration] if configuration else []), "pattern", "--template", name]
+    command = [program("findings-router"), *(["--config", configuration] if configuration else []), "pattern", "--template", name]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, cwd=HERE)
     if done.returncode:
         sys.exit(f"findings-router pattern --template {name} ended with {done.returncode}: {done.stderr}")
