@@ -9,6 +9,8 @@ pub mod drill;
 pub mod explain;
 #[cfg(feature = "live")]
 pub mod findings;
+#[cfg(feature = "live")]
+pub mod health;
 pub mod input;
 pub mod json;
 #[cfg(feature = "live")]
@@ -108,6 +110,9 @@ enum Command {
     /// The daemon: SQS in, Slack out, HTTP for health, metrics and events.
     #[cfg(feature = "live")]
     Serve(serve::Args),
+    /// Ask the daemon whether it is alive, for the health checks of containers.
+    #[cfg(feature = "live")]
+    Health(health::Args),
     /// Send a marked, harmless event through the real path, and say how long it took until people were told.
     #[cfg(feature = "live")]
     Drill(drill::Args),
@@ -140,6 +145,8 @@ pub fn main() -> ExitCode {
         Command::Pattern(args) => pattern::run(&args, cli.config.as_deref()),
         #[cfg(feature = "live")]
         Command::Serve(args) => serve::run(&args, cli.config.as_deref(), cli.locale.map(Into::into)),
+        #[cfg(feature = "live")]
+        Command::Health(args) => health::run(&args),
         #[cfg(feature = "live")]
         Command::Drill(args) => drill::run(&args, cli.config.as_deref(), cli.locale.map(Into::into)),
         #[cfg(feature = "live")]

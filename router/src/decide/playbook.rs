@@ -3,6 +3,7 @@
 //! A playbook says which findings it claims, how bad they are, what to tell in which language, and which runbook answers
 //! them with which parameters. Everything a parameter takes from an event must match a pattern of the playbook's own,
 //! because an attacker writes events.
+mod claims;
 #[cfg(test)]
 mod tests;
 
@@ -193,16 +194,14 @@ impl Playbook {
         let attack = root.get("attack").map(|a| a.texts()).unwrap_or_default();
         let (mut weakness, mut when) = (None, None);
         if catch_all {
-            if let Some(item) = root.get("when") {
-                item.fail("a catch-all claims what nobody else does", "leave `when` out");
+            for item in [root.get("when"), root.get("claims")].into_iter().flatten() {
+                item.fail("a catch-all claims what nobody else does", "leave `when` and `claims` out");
             }
         } else {
             weakness = root
                 .need("weakness", "the kind of problem, for example \"s3-bucket-public\"")
                 .and_then(|w| w.parse(kebab));
-            when = root
-                .need("when", "an EventBridge event pattern that names the kind of finding")
-                .and_then(|w| pattern(&w));
+            when = claimed(&root);
         }
         let judge = Judge::read(root.get("judge"));
         let (tell, tell_ja) = root
@@ -413,6 +412,26 @@ fn value(item: &Item<'_>, undo: bool) -> Option<Value> {
     at.map(|at| Value::At(at, must.clone()))
         .or_else(|| from.map(|from| Value::From(from, must.clone())))
         .or_else(|| output.map(|output| Value::Output(output, must)))
+}
+
+/// What a playbook claims: by `claims`, by `when`, or by either.
+fn claimed(root: &Table<'_>) -> Option<Pattern> {
+    let Some(claims) = root.get("claims") else {
+        return root
+            .need("when", "an EventBridge event pattern that names the kind of finding; or `[claims]`")
+            .and_then(|w| pattern(&w));
+    };
+    let mut ways: Vec<String> = claims::patterns(claims.table()?).iter().map(ToString::to_string).collect();
+    if ways.is_empty() {
+        return None;
+    }
+    if let Some(when) = root.get("when") {
+        pattern(&when)?;
+        ways.push(when.json());
+    }
+    // (There is always more than one: each claim is told in several forms.)
+    let all = Pattern::parse(&format!("{{\"$or\":[{}]}}", ways.join(",")));
+    all.map_err(|error| claims.fail(error, "write names as the services do; `*` stands for anything")).ok()
 }
 
 /// The pattern of a parameter's whole value.

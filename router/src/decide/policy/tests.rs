@@ -178,7 +178,7 @@ fn the_same_problem_has_the_same_fingerprint() {
     let bucket = Resource { kind: "AwsS3Bucket".into(), id: "b".to_owned(), ..instance() };
     let of_another = Resource { account: Some("444455556666".to_owned()), ..instance() };
     let elsewhere = Finding { account: "444455556666".to_owned(), ..finding() };
-    let exercise = |e, id: &str| Finding { exercise: Some(e), id: id.to_owned(), ..finding() };
+    let exercise = |e, series: &str| Finding { exercise: Some(e), problem: series.to_owned(), ..finding() };
     let others = [
         hash(&elsewhere, here, &a, "w", &[]),
         // What one account says of another's resource cannot close what that account says itself.
@@ -191,9 +191,9 @@ fn the_same_problem_has_the_same_fingerprint() {
         hash(&ours, here, &a, "w", &["bob"]),
         hash(&ours, here, &a, "w", &["bob", ""]),
         hash(&ours, here, &a, "w", &["bo", "b"]),
-        // An exercise cannot quieten the real one; every drill is one of its own.
+        // An exercise cannot quieten the real one; every series of drills is one of its own.
         hash(&exercise(Exercise::Sample, "f"), here, &a, "w", &[]),
-        hash(&exercise(Exercise::Drill, "drill-1"), here, &a, "w", &[]),
+        hash(&exercise(Exercise::Drill, "hourly"), here, &a, "w", &[]),
         hash(&exercise(Exercise::Drill, "drill-2"), here, &a, "w", &[]),
     ];
     for (i, other) in others.iter().enumerate() {
