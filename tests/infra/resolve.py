@@ -47,6 +47,10 @@ IDENTIFIERS = {
     "AWS::CloudWatch::Alarm": ("{AlarmName}", "$cloudwatch:{region}:{account}:alarm:{AlarmName}"),
     "AWS::CloudWatch::Dashboard": ("{DashboardName}", None),
     "AWS::DynamoDB::Table": ("{TableName}", "$dynamodb:{region}:{account}:table/{TableName}"),
+    "AWS::EC2::SecurityGroup": ("sg-0123456789abcdef0", None),
+    "AWS::ECS::Cluster": ("{ClusterName}", "$ecs:{region}:{account}:cluster/{ClusterName}"),
+    "AWS::ECS::Service": ("$ecs:{region}:{account}:service/{ServiceName}", None),
+    "AWS::ECS::TaskDefinition": ("$ecs:{region}:{account}:task-definition/{Family}:1", None),
     "AWS::Events::EventBus": ("{Name}", "$events:{region}:{account}:event-bus/{Name}"),
     "AWS::Events::Rule": ("{Name}", "$events:{region}:{account}:rule/{EventBusName}{Name}"),
     "AWS::IAM::ManagedPolicy": ("$iam::{account}:policy/{ManagedPolicyName}", None),
@@ -61,7 +65,11 @@ IDENTIFIERS = {
     "AWS::Scheduler::Schedule": ("{Name}", "$scheduler:{region}:{account}:schedule/default/{Name}"),
     "AWS::SecretsManager::Secret": ("$secretsmanager:{region}:{account}:secret:{Name}-AbCdEf", None),
 }
-ATTRIBUTES = {("AWS::Lambda::Url", "FunctionUrl"): "https://url.lambda-url.{region}.on.aws/"}
+ATTRIBUTES = {
+    ("AWS::EC2::SecurityGroup", "GroupId"): "sg-0123456789abcdef0",
+    ("AWS::ECS::Service", "Name"): "{ServiceName}",
+    ("AWS::Lambda::Url", "FunctionUrl"): "https://url.lambda-url.{region}.on.aws/",
+}
 
 
 class Stack:
@@ -87,7 +95,7 @@ class Stack:
         value = given.get(name, declared.get("Default"))
         if value is None:
             raise ValueError(f"the parameter {name} has no default; give it a value")
-        if declared["Type"] == "CommaDelimitedList":
+        if declared["Type"] == "CommaDelimitedList" or declared["Type"].startswith("List<"):
             return [part.strip() for part in str(value).split(",")]
         return value
 

@@ -4,28 +4,30 @@ import functools, subprocess, sys
 from installed import HERE, ROOT, program
 import resolve
 
-ORDER = ["state", "runbooks", "member", "router"]
+ORDER = ["state", "runbooks", "member", "router", "daemon"]
 # What follows from the configuration, and is written by `findings-router pattern --template`.
 GENERATED = ["runbooks", "member"]
 EVERYTHING = HERE / "everything.toml"
 
 PACKAGE = {"CodeBucket": "example-packages", "CodeKey": "findings-router.zip"}
+IMAGE = {"Image": "123456789012.dkr.ecr.ap-northeast-1.amazonaws.com/security/findings-router:1", "VpcId": "vpc-0123456789abcdef0",
+         "SubnetIds": "subnet-0123456789abcdef0,subnet-0fedcba9876543210"}
 HOME = {"HomeRegion": "ap-northeast-1"}
 MEMBER = HOME | {"BusArn": "arn:aws:events:ap-northeast-1:123456789012:event-bus/findings-router", "RouterAccount": "123456789012"}
 BOUNDARY = {"PermissionsBoundary": "arn:aws:iam::123456789012:policy/company"}
 # Each way: the parameters of each template, the configuration, and the Region of member.yaml and runbooks.yaml.
 WAYS = [
-    {"state": {}, "runbooks": HOME, "member": MEMBER, "router": PACKAGE},
+    {"state": {}, "runbooks": HOME, "member": MEMBER, "router": PACKAGE, "daemon": IMAGE},
     {
         "configuration": EVERYTHING,
         "state": {"Accounts": "111122223333,444455556666", "AlarmEmail": "security@example.com"},
         "runbooks": HOME, "member": MEMBER | {"ExternalId": "0f3a"},
-        "router": PACKAGE | {"Interactive": "yes", "OwnBus": "told"},
+        "router": PACKAGE | {"Interactive": "yes", "OwnBus": "told"}, "daemon": IMAGE | {"SocketMode": "yes", "OwnBus": "told"},
     },
     {
         "region": "us-east-1",
         "state": {"OrganizationId": "o-0123456789"},
-        "runbooks": HOME | BOUNDARY, "member": MEMBER | BOUNDARY, "router": PACKAGE | BOUNDARY,
+        "runbooks": HOME | BOUNDARY, "member": MEMBER | BOUNDARY, "router": PACKAGE | BOUNDARY, "daemon": IMAGE | BOUNDARY,
     },
 ]
 
