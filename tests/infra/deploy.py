@@ -2,7 +2,7 @@
 
     deploy.py        tells each step; ends with 1 at the first that fails
 """
-import hashlib, hmac, json, os, re, subprocess, time, urllib.error, urllib.parse, urllib.request
+import hashlib, hmac, json, os, re, signal, socket, subprocess, sys, tempfile, time, urllib.error, urllib.parse, urllib.request
 
 from installed import HERE, ROOT, enter, program
 
@@ -27,7 +27,7 @@ class Story:
         self.outputs = {}
 
     def end(self):
-        """The server may go on without us: nothing of ours may."""
+        """The server may go on without us: what runs by itself may not."""
         if self.aws.stack("router"):
             self.aws.delete("router")
 
@@ -48,8 +48,8 @@ class Story:
     def run(self, *arguments):
         """The command line, connected to what is deployed."""
         environment = os.environ | self.aws.environment() | {
-            "FINDINGS_ROUTER_TABLE": NAME, "FINDINGS_ROUTER_QUEUE_URL": self.outputs["QueueUrl"], "SLACK_API_URL": self.slack.url,
-            "SLACK_BOT_TOKEN": f"secretsmanager:{NAME}/slack#token"}
+            "FINDINGS_ROUTER_TABLE": NAME, "FINDINGS_ROUTER_QUEUE_URL": self.outputs["QueueUrl"],
+            "SLACK_BOT_TOKEN": f"secretsmanager:{NAME}/slack#token"} | self.slack.environment()
         return subprocess.run([program("findings-router"), *arguments], env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, cwd=HERE)
 
     def put(self, source, detail_type, detail, bus="default"):
@@ -285,9 +285,39 @@ def gone(story):
     story.card("analytics-7 is mining cryptocurrency")
 
 
+def daemon(story):
+    """the daemon's stack takes over: what its task runs, in the environment that it runs in, is healthy, tells, and stops in order"""
+    story.aws.delete("router")
+    story.deploy("daemon", templates.IMAGE)
+    stack = resolve.Stack(templates.parsed("daemon"), templates.IMAGE, ACCOUNT, REGION, story.exports())
+    (task,) = stack.properties("Task")["ContainerDefinitions"]
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        here = f"127.0.0.1:{free.getsockname()[1]}"
+    # Of the machine it has nothing but where AWS and Slack are, and an address that is free.
+    environment = {one["Name"]: one["Value"] for one in task["Environment"]} | story.aws.environment() | story.slack.environment()
+    environment["FINDINGS_ROUTER_LISTEN"] = here
+    arguments = [here if one == "127.0.0.1:8080" else one for one in task["Command"]]
+    health = [program("findings-router"), *task["HealthCheck"]["Command"][2:]]
+    with tempfile.TemporaryDirectory() as home, open(os.path.join(home, "log"), "w+") as log:
+        running = subprocess.Popen([sys.executable, HERE / "held.py", program("findings-router"), *arguments], env=environment, cwd=home,
+                                   stdin=subprocess.PIPE, stdout=log, stderr=log)
+        said = lambda: f"the daemon says: {open(log.name).read()[-1500:]}"
+        try:
+            eventually("the daemon is healthy", lambda: subprocess.run(health, env=environment, cwd=home, capture_output=True).returncode == 0, said)
+            story.finding("guardduty-brute-force/01-instance-is-the-target.json")
+            story.card("Password guessing against bastion-dev")
+            story.done()
+            os.killpg(running.pid, signal.SIGTERM)
+            eventually("the daemon stops", lambda: running.poll() is not None, said)
+            assert running.returncode == 0, f"the daemon ended with {running.returncode}; {said()}"
+        finally:
+            running.stdin.close()
+
+
 def retained(story):
     """deleting everything leaves what the state stack holds: table, queues, key, secret, bus, topic, log"""
-    for name in "router", "member", "state":
+    for name in "daemon", "member", "state":
         story.aws.delete(name)
     aws, arn = story.aws, story.outputs
     aws.client("dynamodb").describe_table(TableName=NAME)
@@ -306,5 +336,5 @@ def retained(story):
 
 if __name__ == "__main__":
     story = Story()
-    steps.tell(story, state, check, member, router, told, hourly, drill, update, clicks, approval, poison, watched, keeps, gone, retained,
+    steps.tell(story, state, check, member, router, told, hourly, drill, update, clicks, approval, poison, watched, keeps, gone, daemon, retained,
                afterwards=story.end, why=story.trouble)

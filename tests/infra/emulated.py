@@ -88,8 +88,8 @@ def adapted(template, parameters, slack):
         del resources[name]
     for one in resources.values():
         if one["Type"] == "AWS::Lambda::Function":
-            # The function finds the double, and does not wait a second between two messages of a channel.
-            one["Properties"]["Environment"]["Variables"] |= {"SLACK_API_URL": slack.url, "SLACK_PACE_MS": "0"}
+            # The function finds the Slack of the test.
+            one["Properties"]["Environment"]["Variables"] |= slack.environment()
     numbers = {name: one for name, one in template["Parameters"].items() if one["Type"] == "Number"}
 
     def numeric(value):
