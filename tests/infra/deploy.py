@@ -47,10 +47,10 @@ class Story:
 
     def run(self, *arguments):
         """The command line, connected to what is deployed."""
-        environment = os.environ | self.aws.environment() | {
+        environment = self.aws.environment() | self.slack.environment() | {
             "FINDINGS_ROUTER_TABLE": NAME, "FINDINGS_ROUTER_QUEUE_URL": self.outputs["QueueUrl"],
-            "SLACK_BOT_TOKEN": f"secretsmanager:{NAME}/slack#token"} | self.slack.environment()
-        return subprocess.run([program("findings-router"), *arguments], env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, cwd=HERE)
+            "SLACK_BOT_TOKEN": f"secretsmanager:{NAME}/slack#token"}
+        return subprocess.run([program("findings-router"), *arguments], env=environment, cwd=HERE, stdin=subprocess.DEVNULL, capture_output=True, text=True)
 
     def put(self, source, detail_type, detail, bus="default"):
         """Puts an event on a bus, as who makes such events does."""
@@ -141,7 +141,8 @@ def check(story):
     done = story.run("check", "--aws")
     said = done.stdout + done.stderr
     assert done.returncode == 0 and "error:" not in said and "warning:" not in said, f"check --aws says:\n{said}"
-    for expected in f"the ledger's table {NAME} is there, and as it must be", f"the queue arn:aws:sqs:{REGION}:{ACCOUNT}:{NAME}", "encrypted with the KMS key", "Slack: the bot token":
+    for expected in (f"the ledger's table {NAME} is there, and as it must be", f"the queue arn:aws:sqs:{REGION}:{ACCOUNT}:{NAME} is there",
+                     "encrypted with the KMS key", "Slack: the bot token is valid"):
         assert expected in said, f"check --aws does not speak of {expected}:\n{said}"
 
 

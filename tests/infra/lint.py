@@ -2,7 +2,7 @@
 
     lint.py [ways] [cfn-lint] [checkov] [policies] [wildcards] [quotas]     all of them where none is named
 """
-import concurrent.futures, contextlib, copy, fnmatch, functools, json, pathlib, re, subprocess, sys, tempfile, warnings
+import collections, concurrent.futures, contextlib, copy, fnmatch, functools, json, pathlib, re, subprocess, sys, tempfile, warnings
 
 from installed import HERE, ROOT, enter
 
@@ -210,50 +210,45 @@ def wildcards(accepted):
     yield from accepted.stale(wildcards=True)
 
 
-def size(value):
-    """As IAM counts: without white space."""
-    return len(json.dumps(value, separators=(",", ":")))
-
-
-# What AWS takes at most, in characters, by the kind of policy.
-POLICY_MAX = {"trust": 2_048, "boundary": 6_144, "managed": 6_144, "key": 32_768, "queue": 8_192, "topic": 30_720, "bus": 10_240,
-              "function": 20_480, "secret": 20_480}
-INLINE_MAX = 10_240         # of a role's own policies together
-BODY_MAX = 51_200           # of a template that the command line sends; a larger one goes by way of S3
-S3_BODY_MAX = 1_048_576
-PATTERN_MAX = 2_048
-DOCUMENT_MAX = 65_536
-DESCRIPTION_MAX = 1_000     # of a role
+# What AWS takes at most, in characters: of policies, by their kind; and of all the inline policies of a role together.
+POLICY_MAX = {"trust": 2_048, "boundary": 6_144, "identity": 6_144, "key": 32_768, "queue": 8_192, "topic": 30_720, "bus": 10_240, "function": 20_480}
+INLINE_MAX = 10_240
+# Of properties, and of a template: what the command line sends, and what goes by way of S3.
+PROPERTY_MAX = {"EventPattern": 2_048, "Content": 65_536}
+BODY_MAX, S3_BODY_MAX, BY_S3 = 51_200, 1_048_576, {"runbooks"}
 RESOURCES_MAX = 500
+
+
+def size(value):
+    """As IAM and EventBridge count: without white space."""
+    return len(value if isinstance(value, str) else json.dumps(value, separators=(",", ":")))
+
+
+def over(what, size, most):
+    if size > most:
+        yield f"{what}: {size}, and {most} at most"
 
 
 def quotas(_):
     """Nothing is larger than AWS takes it."""
     for name, text in templates.texts().items():
-        if len(text.encode()) > (S3_BODY_MAX if name.startswith("runbooks") else BODY_MAX):
-            yield f"{name}: the template has {len(text.encode())} bytes"
-    found = set()
+        most = S3_BODY_MAX if name.split("-")[0] in BY_S3 else BODY_MAX
+        yield from over(f"bytes of {name}", len(text.encode()), most)
     for stacks in templates.ways():
-        inline = {}
+        inline = collections.Counter()
         for policy in policies.of(stacks):
-            if policy.kind == "identity":
-                inline[policy.attached] = inline.get(policy.attached, 0) + (0 if policy.managed else size(policy.document))
-            if policy.kind != "identity" or policy.managed:
-                most = POLICY_MAX["managed" if policy.managed else policy.kind]
-                found |= {f"{policy.where}: the policy has {size(policy.document)} characters; {most} at most"} if size(policy.document) > most else set()
-        found |= {f"{role}: its own policies have {length} characters; {INLINE_MAX} at most" for role, length in inline.items() if length > INLINE_MAX}
+            if policy.kind == "identity" and not policy.managed:
+                inline[policy.attached] += size(policy.document)
+            else:
+                yield from over(f"characters of the policy {policy.where}", size(policy.document), POLICY_MAX[policy.kind])
+        for role, length in inline.items():
+            yield from over(f"characters of the policies of {role}", length, INLINE_MAX)
         for name, stack in stacks.items():
-            if len(stack.resources) > RESOURCES_MAX:
-                found.add(f"{name}: has {len(stack.resources)} resources; {RESOURCES_MAX} at most")
-            for resource, declared in stack.resources.items():
+            yield from over(f"resources of {name}", len(stack.resources), RESOURCES_MAX)
+            for resource in stack.resources:
                 own = stack.properties(resource)
-                for key, most in ("EventPattern", PATTERN_MAX), ("Content", DOCUMENT_MAX), ("DashboardBody", None):
-                    if key not in own:
-                        continue
-                    length = len(own[key]) if isinstance(own[key], str) else size(own[key])
-                    if most and length > most:
-                        found.add(f"{name}/{resource}: {key} has {length} characters; {most} at most")
-    yield from sorted(found)
+                for key in set(own) & set(PROPERTY_MAX):
+                    yield from over(f"characters of {key} of {name}/{resource}", size(own[key]), PROPERTY_MAX[key])
 
 
 PARTS = {"ways": ways, "cfn-lint": cfn_lint, "checkov": checkov, "policies": parliament, "wildcards": wildcards, "quotas": quotas}
