@@ -42,16 +42,20 @@ fn main() -> Result<(), Box<dyn Error>> {
 /// AWS's documents as we wrote down what they take, and ours as they are.
 fn runbooks(root: &Path) -> Result<Value, Box<dyn Error>> {
     let mut all = Map::new();
-    for file in list(&root.join("runbooks"), "toml")? {
-        let documents: Map<String, Value> =
-            toml::from_str(&fs::read_to_string(&file)?).map_err(|e| format!("{}: {e}", file.display()))?;
-        all.extend(documents);
+    let read = |file: &Path| -> Result<Map<String, Value>, Box<dyn Error>> {
+        Ok(toml::from_str(&fs::read_to_string(file)?).map_err(|e| format!("{}: {e}", file.display()))?)
+    };
+    for file in list(&root.join("runbooks"), "toml")?.iter().filter(|file| !file.ends_with("ja/runbooks.toml")) {
+        all.extend(read(file)?);
     }
     for file in list(&root.join("../infra/runbooks"), "yaml")? {
         let mut document =
             written::summary(&fs::read_to_string(&file)?).map_err(|e| format!("{}: {e}", file.display()))?;
         document["permissions"] = permissions(&file.with_extension("policy.json"))?;
         all.insert(file.file_stem().unwrap_or_default().to_string_lossy().into_owned(), document);
+    }
+    for (name, words) in read(&root.join("runbooks/ja/runbooks.toml"))? {
+        all.get_mut(&name).ok_or_else(|| format!("ja/runbooks.toml: no runbook is called {name}"))?["ja"] = words;
     }
     Ok(Value::Object(all))
 }

@@ -167,6 +167,13 @@ impl Formatter {
         label.as_ref().and_then(tera::Value::as_str).unwrap_or(key).to_owned()
     }
 
+    /// A word of a table of the locale files. Where the English one is empty, the program says it in more detail.
+    pub fn word(&self, locale: Locale, table: &str, key: &str) -> Option<String> {
+        let entry = |value: &tera::Value, key: &str| value.as_map()?.get(&key.to_owned().into()).cloned();
+        let word = entry(&entry(&self.labels.of(locale), table)?, key)?;
+        word.as_str().filter(|word| !word.is_empty()).map(str::to_owned)
+    }
+
     fn path(&self, name: &str) -> String {
         self.sources.get(name).map_or_else(|| name.to_owned(), |source| source.path.clone())
     }

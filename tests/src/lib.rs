@@ -7,6 +7,7 @@ mod drill;
 mod exit_codes;
 mod findings;
 mod harness;
+mod import;
 mod json;
 mod layout;
 mod live;

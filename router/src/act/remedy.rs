@@ -371,7 +371,7 @@ impl<L: Ledger, M: Messenger, R: Remediator, P: Publisher> Router<'_, L, M, R, P
         (what, person): (Ask, &Person),
         now: Timestamp,
     ) -> Result<Asked, Trouble> {
-        let unknown = || Ok(Asked::Refused(Refusal(format!("there is no remediation {id}"))));
+        let unknown = || Ok(Asked::Refused(Refusal::new("unknown", format!("there is no remediation {id}"))));
         let Some(fingerprint) = self.ledger.find(&Remediation::name(id)).await? else { return unknown() };
         for _ in 0..CONFLICTS_MAX {
             let Some(mut entry) = self.ledger.entry(&fingerprint).await? else { return unknown() };
@@ -402,12 +402,12 @@ impl<L: Ledger, M: Messenger, R: Remediator, P: Publisher> Router<'_, L, M, R, P
     async fn stop_execution(&self, remediation: &Remediation) -> Option<Refusal> {
         let job = remediation.job_now();
         let Some(execution) = remediation.run.as_ref().and_then(|r| r.execution.as_ref()) else {
-            return Some(Refusal("its execution is not known; look at it in the console".to_owned()));
+            return Some(Refusal::new("no-execution", "its execution is not known; look at it in the console"));
         };
         match self.remediator.stop(job, execution).await {
             Ok(()) => None,
             Err(Miss::Later(Later { why, .. }) | Miss::Failed(why)) => {
-                Some(Refusal(format!("SSM did not stop it: {why}")))
+                Some(Refusal::new("ssm", format!("SSM did not stop it: {why}")))
             }
         }
     }

@@ -11,6 +11,7 @@ pub mod explain;
 pub mod findings;
 #[cfg(feature = "live")]
 pub mod health;
+pub mod import;
 pub mod input;
 pub mod json;
 #[cfg(feature = "live")]
@@ -130,6 +131,9 @@ enum Command {
     Ledger(ledger::Command),
     /// Print the EventBridge patterns, IAM policy and templates that your policy needs; try patterns on events.
     Pattern(pattern::Args),
+    /// Turn rules that others wrote into playbooks.
+    #[command(subcommand)]
+    Import(import::Command),
     /// Print completions for a shell; for bash: source <(findings-router completions bash).
     Completions {
         /// The shell.
@@ -155,6 +159,7 @@ pub fn main() -> ExitCode {
         Command::Remediation(command) => remediation::run(&command, cli.config.as_deref()),
         #[cfg(feature = "live")]
         Command::Ledger(command) => ledger::run(&command, cli.config.as_deref()),
+        Command::Import(command) => import::run(&command),
         Command::Completions { shell } => {
             // It panics where its reader has seen enough.
             let mut script = Vec::new();

@@ -16,5 +16,6 @@ pub mod remediation;
 pub mod rules;
 pub mod runbook;
 pub mod show;
+pub mod sigma;
 pub mod source;
 pub mod written;

@@ -10,6 +10,7 @@ use super::{
     rails::fits,
     written::Problem,
 };
+use findings_formatters::view::Locale;
 use regex_lite::Regex;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -47,6 +48,20 @@ pub struct Document {
     /// Its parameters.
     #[serde(default)]
     pub parameters: BTreeMap<String, Parameter>,
+    /// What it does and what may break, in Japanese.
+    #[serde(default)]
+    pub ja: Option<Words>,
+}
+
+/// What is said of a document in a language.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Words {
+    /// What it changes, in a sentence.
+    pub does: String,
+    /// What may break, or is not kept for an undo.
+    #[serde(default)]
+    pub caution: Option<String>,
 }
 
 /// Whether a document runs in a role of its own.
@@ -136,6 +151,14 @@ impl Catalogue {
 }
 
 impl Document {
+    /// What it changes, and what may break, in a language; in English where there is no translation.
+    pub fn words(&self, locale: Locale) -> (&str, Option<&str>) {
+        match (&self.ja, locale) {
+            (Some(words), Locale::Ja) => (&words.does, words.caution.as_deref()),
+            _ => (&self.does, self.caution.as_deref()),
+        }
+    }
+
     /// Whether it runs in a role of its own, if it is given one.
     pub fn takes_role(&self) -> bool {
         self.assume_role.is_some()

@@ -317,13 +317,13 @@ pub fn dialog(
     now: Timestamp,
 ) -> View {
     let job = r.job_now();
-    let document = catalogue.get(&job.runbook);
+    let (does, caution) = catalogue.get(&job.runbook).map(|d| d.words(config.locale)).unzip();
     let shown = RemediationView {
         runbook: job.runbook.clone(),
         parameters: parameters(job),
         asks: vec![ask.as_str().to_owned()],
-        does: document.map(|d| d.does.clone()),
-        caution: document.and_then(|d| d.caution.clone()),
+        does: does.map(str::to_owned),
+        caution: caution.flatten().map(str::to_owned),
         undo_runbook: r.undo.as_ref().filter(|_| ask != Ask::Undo).map(|u| u.job.runbook.clone()),
         ..remediated(config, entry, r, now)
     };

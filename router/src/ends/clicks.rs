@@ -178,7 +178,7 @@ impl Intake {
         match done {
             Ok(fingerprint) => fingerprint,
             Err(refusal) => {
-                let text = escape::mrkdwn(&format!("⛔ {refusal}"));
+                let text = escape::mrkdwn(&format!("⛔ {}", self.said(&refusal)));
                 if let Some(channel) = channel
                     && let Err(why) = self.router.messenger.whisper(channel, user, &text).await
                 {
@@ -189,9 +189,16 @@ impl Intake {
         }
     }
 
+    /// A refusal in the language of the cards.
+    fn said(&self, refusal: &Refusal) -> String {
+        let locale = self.router.policy.config.locale;
+        let translated = self.router.formatter.word(locale, "refusal", refusal.word);
+        translated.unwrap_or_else(|| refusal.why.clone())
+    }
+
     async fn hush(&self, fingerprint: &str, user: &str, span: Option<&str>) -> Result<Option<String>, Refusal> {
         let now = clock();
-        let span = span.map(parse_duration).transpose().map_err(Refusal)?;
+        let span = span.map(parse_duration).transpose().map_err(|why| Refusal::new("dialog", why))?;
         let until = span.map(|s| now + s);
         match self.router.hush(fingerprint, user, until, now).await {
             Ok(true) => {
@@ -203,24 +210,24 @@ impl Intake {
                 );
                 Ok(Some(fingerprint.to_owned()))
             }
-            Ok(false) => Err(Refusal("the ledger no longer knows this problem".to_owned())),
-            Err(trouble) => Err(Refusal(format!("the ledger does not answer; try again: {trouble}"))),
+            Ok(false) => Err(Refusal::new("unknown", "the ledger no longer knows this problem")),
+            Err(trouble) => Err(Refusal::new("ledger", format!("the ledger does not answer; try again: {trouble}"))),
         }
     }
 
     /// Shows exactly what would run, to somebody who may approve it.
     async fn show(&self, ask: Ask, id: &str, user: &str, trigger: Option<&str>) -> Result<Option<String>, Refusal> {
         let entry = self.ask(ask, id, None, user).await?;
-        let trigger = trigger.ok_or_else(|| Refusal("Slack did not say where to open the dialog".to_owned()))?;
+        let trigger = trigger.ok_or_else(|| Refusal::new("slack", "Slack did not say where to open the dialog"))?;
         let Some(remediation) = entry.remediations.iter().find(|r| r.id == id) else { return Ok(None) };
         let (config, catalogue) = (&self.router.policy.config, &self.router.policy.catalogue);
         let view = show::dialog(config, catalogue, &entry, (remediation, ask), clock());
-        let rendered = self.router.formatter.slack(&view).map_err(|e| Refusal(e.to_string()))?;
+        let rendered = self.router.formatter.slack(&view).map_err(|e| Refusal::new("slack", e.to_string()))?;
         let kept = Kept { ask: ask.as_str().to_owned(), id: id.to_owned(), plan: remediation.plan() };
-        let kept = serde_json::to_string(&kept).map_err(|e| Refusal(e.to_string()))?;
+        let kept = serde_json::to_string(&kept).map_err(|e| Refusal::new("slack", e.to_string()))?;
         let close = self.router.formatter.label(config.locale, "dialog_close");
         let dialog = modal(&rendered, &close, Some(&kept));
-        self.router.messenger.open_dialog(trigger, &dialog).await.map_err(Refusal)?;
+        self.router.messenger.open_dialog(trigger, &dialog).await.map_err(|why| Refusal::new("slack", why))?;
         Ok(None)
     }
 
@@ -229,13 +236,13 @@ impl Intake {
         let asked = match kept {
             Ok(kept) => match Ask::WORDS.iter().find(|(word, _)| *word == kept.ask) {
                 Some((_, ask)) => self.ask(*ask, &kept.id, Some(&kept.plan), user).await,
-                None => Err(Refusal("this dialog is not one of ours".to_owned())),
+                None => Err(Refusal::new("dialog", "this dialog is not one of ours")),
             },
-            Err(_) => Err(Refusal("this dialog is not one of ours".to_owned())),
+            Err(_) => Err(Refusal::new("dialog", "this dialog is not one of ours")),
         };
         match asked {
             Ok(entry) => Clicked { answer: None, go_on: Some(entry.fingerprint) },
-            Err(refusal) => self.refusing(&refusal.to_string()),
+            Err(refusal) => self.refusing(&self.said(&refusal)),
         }
     }
 
@@ -274,7 +281,7 @@ impl Intake {
                 return Ok(*entry);
             }
             Ok(Asked::Refused(refusal)) => refusal,
-            Err(trouble) => Refusal(format!("the ledger does not answer; try again: {trouble}")),
+            Err(trouble) => Refusal::new("ledger", format!("the ledger does not answer; try again: {trouble}")),
         };
         telemetry::asked(ask.as_str(), "refused");
         tracing::warn!(what = ask.as_str(), remediation = id, by = user, why = %refusal, "a remediation was refused");

@@ -48,18 +48,53 @@ impl Ask {
     }
 }
 
-/// Why something that was asked for is not done: a sentence for whoever asked.
+/// Why something that was asked for is not done.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal(pub String);
+pub struct Refusal {
+    /// Which reason it is: `[refusal]` of the locale files says it in other languages.
+    pub word: &'static str,
+    /// A sentence for whoever asked.
+    pub why: String,
+}
 
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+impl Refusal {
+    /// All reasons.
+    pub const WORDS: [&'static str; 18] = [
+        "actor",
+        "changed",
+        "crowded",
+        "dialog",
+        "late",
+        "ledger",
+        "no-execution",
+        "no-output",
+        "no-undo",
+        "nobody",
+        "over",
+        "slack",
+        "ssm",
+        "stranger",
+        "twice",
+        "unknown",
+        "unknown-identity",
+        "unsure",
+    ];
+
+    /// A reason, and the sentence.
+    pub fn new(word: &'static str, why: impl Into<String>) -> Self {
+        debug_assert!(Self::WORDS.contains(&word), "{word}");
+        Self { word, why: why.into() }
     }
 }
 
-fn refuse<T>(why: impl Into<String>) -> Result<T, Refusal> {
-    Err(Refusal(why.into()))
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.why)
+    }
+}
+
+fn refuse<T>(word: &'static str, why: impl Into<String>) -> Result<T, Refusal> {
+    Err(Refusal::new(word, why))
 }
 
 /// What may be asked for now, whoever asks: what a card has buttons for.
@@ -110,17 +145,18 @@ pub fn ask(
 ) -> Result<(), Refusal> {
     let remediation = &entry.remediations[at];
     if !open_to(entry, remediation, now).contains(&what) {
-        return refuse(match what {
-            Ask::Undo if until_undo(remediation).is_some_and(|until| until <= now) => {
-                "it is too late to take it back here".to_owned()
-            }
-            _ => format!("it is {}, and can no longer be asked to {}", remediation.progress.as_str(), what.as_str()),
-        });
+        let late = what == Ask::Undo && until_undo(remediation).is_some_and(|until| until <= now);
+        let progress = remediation.progress.as_str();
+        return if late {
+            refuse("late", "it is too late to take it back here")
+        } else {
+            refuse("over", format!("it is {progress}, and can no longer be asked to {}", what.as_str()))
+        };
     }
     may(config, entry, remediation, (what, person))?;
     let Some(plan) = plan else { return Ok(()) };
     if plan != remediation.plan() {
-        return refuse("what would run has changed since it was shown; look again");
+        return refuse("changed", "what would run has changed since it was shown; look again");
     }
     match what {
         Ask::Approve | Ask::Undo => consent(config, entry, at, (what, person), now),
@@ -151,14 +187,17 @@ fn may(
     let environment = config.account(&remediation.job.account).and_then(|a| a.environment.as_deref());
     let Some(approvers) = of_environment(&consent.approvers, environment) else {
         let environment = environment.unwrap_or("*");
-        return refuse(format!("nobody may approve in environment {environment}: set remediation.approval.approvers"));
+        return refuse(
+            "nobody",
+            format!("nobody may approve in environment {environment}: set remediation.approval.approvers"),
+        );
     };
     let of_group = |groups: &Vec<String>| approvers.iter().any(|a| groups.contains(a));
     if !approvers.contains(&person.id) {
         match &person.groups {
             Ok(groups) if of_group(groups) => {}
-            Ok(_) => return refuse("you are not among those who may approve here"),
-            Err(why) => return refuse(format!("whether you may approve cannot be told: {why}")),
+            Ok(_) => return refuse("stranger", "you are not among those who may approve here"),
+            Err(why) => return refuse("unsure", format!("whether you may approve cannot be told: {why}")),
         }
     }
     // Stopping and denying are always safe; whoever caused a problem may do that too.
@@ -170,17 +209,25 @@ fn may(
         return Ok(());
     }
     if entry.crowded {
-        return refuse("too many caused this problem to tell whether you are among them: use the command line of AWS");
+        return refuse(
+            "crowded",
+            "too many caused this problem to tell whether you are among them: use the command line of AWS",
+        );
     }
     let Some(identities) = consent.people.get(&person.id) else {
-        return refuse(format!(
-            "somebody caused this problem, and which AWS identities are yours is not known: add remediation.approval.people.{}",
-            person.id
-        ));
+        return refuse(
+            "unknown-identity",
+            format!(
+                "somebody caused this problem, and which AWS identities are yours is not known: add remediation.approval.people.{}",
+                person.id
+            ),
+        );
     };
     let is = |identity: &String, actor: &str| covers(identity, actor) || covers(&without_path(identity), actor);
     match actors().find(|actor| identities.iter().any(|identity| is(identity, actor))) {
-        Some(actor) => refuse(format!("you are {actor}, who caused this problem: somebody else has to approve")),
+        Some(actor) => {
+            refuse("actor", format!("you are {actor}, who caused this problem: somebody else has to approve"))
+        }
         None => Ok(()),
     }
 }
@@ -230,7 +277,7 @@ fn consent(
     }
     let mut given: Vec<Approval> = standing(config, remediation, now).cloned().collect();
     if given.iter().any(|a| a.by == person.id) {
-        return refuse("you have approved it already; somebody else has to, too");
+        return refuse("twice", "you have approved it already; somebody else has to, too");
     }
     given.push(Approval { by: person.id.clone(), at: now });
     let count = given.len();
@@ -256,19 +303,23 @@ fn consent(
 /// Fills in what only the execution could tell.
 pub(super) fn take_back(remediation: &mut Remediation) -> Result<(), Refusal> {
     let outputs = remediation.run.as_ref().map(|r| r.outputs.clone()).unwrap_or_default();
-    let Some(undo) = &mut remediation.undo else { return refuse("no runbook takes it back") };
+    let Some(undo) = &mut remediation.undo else { return refuse("no-undo", "no runbook takes it back") };
     for (parameter, output, pattern) in &undo.outputs {
         // (Filled in by an earlier attempt.)
         if undo.job.parameters.contains_key(parameter) {
             continue;
         }
         let Some(values) = outputs.get(output) else {
-            return refuse(format!(
-                "{output}, which taking it back needs, was not put out, or is too long to keep: see the execution in the console"
-            ));
+            return refuse(
+                "no-output",
+                format!(
+                    "{output}, which taking it back needs, was not put out, or is too long to keep: see the execution in the console"
+                ),
+            );
         };
-        let must = anchored(pattern).map_err(Refusal)?;
-        values.iter().try_for_each(|value| fits(parameter, value, &must)).map_err(Refusal)?;
+        let wrong = |why| Refusal::new("no-output", why);
+        let must = anchored(pattern).map_err(wrong)?;
+        values.iter().try_for_each(|value| fits(parameter, value, &must)).map_err(wrong)?;
         undo.job.parameters.insert(parameter.clone(), values.clone());
     }
     Ok(())

@@ -75,7 +75,7 @@ fn person(id: &str, groups: &[&str]) -> Person {
 /// Asks as somebody who has just looked.
 fn asked(entry: &mut Entry, what: Ask, who: &Person, now: i64) -> Result<(), String> {
     let plan = entry.remediations[0].plan();
-    ask(&config(CONFIG), entry, (0, Some(&plan)), (what, who), at(now)).map_err(|r| r.0)
+    ask(&config(CONFIG), entry, (0, Some(&plan)), (what, who), at(now)).map_err(|r| r.why)
 }
 
 fn progress(entry: &Entry) -> Progress {
@@ -309,7 +309,7 @@ fn clicks_that_may_not_be_are_refused_and_change_nothing() {
         assert!(refusal.contains(expected), "{sentence} {refusal}");
         assert_eq!(entry, before, "{sentence}");
         // That it was tried is seen by those who run it.
-        let turn = refused(&mut entry, 0, (what, &who), &Refusal(refusal), at(now));
+        let turn = refused(&mut entry, 0, (what, &who), &Refusal::new("over", refusal), at(now));
         assert_eq!((turn.what.as_str(), turn.by.as_deref(), entry.news.len()), ("refused", Some(who.id.as_str()), 0));
     }
 }
@@ -321,7 +321,7 @@ fn an_approval_is_of_what_was_seen() {
     entry.remediations[0].job.parameters.insert("Id".to_owned(), vec!["sg-2".to_owned()]);
     let alice = person(ALICE, &[]);
     let refusal = ask(&config(CONFIG), &mut entry, (0, Some(&seen)), (Ask::Approve, &alice), at(1)).unwrap_err();
-    assert!(refusal.0.contains("has changed since it was shown"), "{refusal}");
+    assert!(refusal.why.contains("has changed since it was shown"), "{refusal}");
     let mut plans = vec![seen];
     let changes: [fn(&mut Remediation); 5] = [
         |_| {},
@@ -426,7 +426,7 @@ fn a_dialog_that_was_open_when_it_failed_is_no_consent_to_another_try() {
     sees(&mut entry, "Failed", 60);
     let bob = person(BOB, &["S0LEADS"]);
     let late = ask(&config(CONFIG), &mut entry, (0, Some(&seen)), (Ask::Approve, &bob), at(61)).unwrap_err();
-    assert!(late.0.contains("has changed since it was shown"), "{late}");
+    assert!(late.why.contains("has changed since it was shown"), "{late}");
 }
 
 #[test]
@@ -463,7 +463,7 @@ fn refusals_do_not_push_out_what_happened() {
     let mut entry = entry(Effect::Reversible);
     asked(&mut entry, Ask::Approve, &person(ALICE, &[]), 0).unwrap();
     for second in 0..50 {
-        refused(&mut entry, 0, (Ask::Approve, &person("U0EVE", &[])), &Refusal("no".to_owned()), at(second));
+        refused(&mut entry, 0, (Ask::Approve, &person("U0EVE", &[])), &Refusal::new("over", "no"), at(second));
     }
     let turns: Vec<_> = entry.remediations[0].turns.iter().map(|t| t.what.as_str()).collect();
     assert_eq!(turns, ["approved", "refused"]);
@@ -531,4 +531,18 @@ fn an_entry_keeps_what_runs_whatever_comes() {
     entry.remediations[0].progress = Progress::Failed;
     plan(&mut entry, vec![planned]);
     assert_eq!(progress(&entry), Progress::Failed, "the same plan again changes nothing");
+}
+
+#[test]
+fn every_refusal_can_be_said_in_japanese() {
+    let formatter = findings_formatters::Formatter::new([]).unwrap();
+    for word in Refusal::WORDS {
+        let said = formatter.word(findings_formatters::view::Locale::Ja, "refusal", word);
+        assert!(said.is_some_and(|s| !s.is_ascii()), "{word} is not in ja.toml");
+        assert_eq!(
+            formatter.word(findings_formatters::view::Locale::En, "refusal", word),
+            None,
+            "English says {word} itself"
+        );
+    }
 }

@@ -103,3 +103,16 @@ fn a_playbook_that_misuses_a_document_is_refused_when_it_is_loaded() {
     let (wrong, unknown) = catalogue().check(&[playbook("[[remediate]]\nrunbook = 'Open'\neffect = 'harmless'\n")]);
     assert!(wrong.is_empty() && unknown[0].what.contains("it is proposed, and never started"), "{unknown:?}");
 }
+
+/// A dialog in Japanese says what will run in Japanese.
+#[test]
+fn every_runbook_of_a_playbook_is_described_in_japanese() {
+    let policy = crate::decide::corpus::policy();
+    let remediate = policy.playbooks.iter().flat_map(|p| &p.remediate);
+    for name in remediate.flat_map(|r| [Some(&r.runbook), r.undo.as_ref().map(|u| &u.runbook)]).flatten() {
+        let document = policy.catalogue.get(name).unwrap();
+        let words = document.ja.as_ref().unwrap_or_else(|| panic!("{name} is not in runbooks/ja/runbooks.toml"));
+        assert!(!words.does.is_ascii() && words.does.ends_with('。'), "{name}: {}", words.does);
+        assert_eq!(words.caution.is_some(), document.caution.is_some(), "{name}");
+    }
+}
