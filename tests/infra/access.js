@@ -2,13 +2,13 @@
 const { anonymousPrincipal, runSimulation } = require("@cloud-copilot/iam-simulate");
 const { readFileSync } = require("node:fs");
 
-// A deny without a condition decides; an allow says more.
+// access.py gives each statement a Sid of its own.
 const ids = (analysis) => (analysis?.allowStatements ?? []).map((one) => one.statement.sid());
 
 async function judge(simulation) {
   if (simulation.request.principal === "*") simulation.request.principal = anonymousPrincipal;
   const answer = await runSimulation(simulation, {});
-  if (answer.resultType !== "single") return { wrong: answer.errors?.message ?? answer.resultType, errors: answer.errors };
+  if (answer.resultType !== "single") return { wrong: answer.errors?.message ?? answer.resultType };
   const { analysis, ignoredContextKeys } = answer.result;
   if (ignoredContextKeys?.length) return { wrong: `the action does not know ${ignoredContextKeys.join(", ")}` };
   const parts = [analysis.identityAnalysis, analysis.permissionBoundaryAnalysis, analysis.resourceAnalysis];

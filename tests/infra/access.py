@@ -11,7 +11,6 @@ if __name__ == "__main__":
 import yaml
 import policies, resolve, templates
 
-
 REFERENCE = re.compile(r"{([\w-]+)/([\w*]+)}")
 
 

@@ -5,7 +5,7 @@ import dataclasses
 @dataclasses.dataclass
 class Policy:
     where: str            # template/Resource, and the policy's name where it has several
-    kind: str             # identity, trust, boundary, or what a resource policy is of: queue, topic, key, bus, function, secret
+    kind: str             # identity, trust, boundary, or what a resource policy is of: queue, topic, key, bus, function
     document: dict
     attached: str         # the role or resource, by ARN
     managed: bool = False
