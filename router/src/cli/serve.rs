@@ -122,12 +122,12 @@ async fn serve(setup: &'static Setup) -> u8 {
             Err(error) => return refuse(&[format!("cannot listen on {address}: {error}")]),
         },
     };
-    tracing::info!(version = crate::VERSION, "findings-router starts");
     let connected = connect::connect(setup, PATIENCE).await;
     let Connected { router, rehearsal, aws, signing_secret, http_token, operator_token, app_token } = match connected {
         Ok(connected) => connected,
         Err(wrong) => return refuse(&wrong),
     };
+    tracing::info!(version = crate::VERSION, "findings-router starts");
     let intake = Arc::new(Intake { router, events_clock: rehearsal.events_clock });
     let (health, stop) = (Arc::new(Health::default()), CancellationToken::new());
     ticker::probe(&intake.router, &health).await;
