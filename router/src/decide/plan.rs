@@ -140,11 +140,8 @@ pub fn plan(facts: &Facts<'_>, entry: &mut Entry, tallies: &mut Tallies) -> Vec<
         };
         let mut passed: Vec<Remediation> =
             facts.playbook.remediate.iter().filter_map(|r| pass(&case, facts, r, tallies)).collect();
-        // Of alternatives (for a user, for a role), those that are not meant say nothing.
-        let absent = |r: &Remediation| r.stopped.as_ref().is_some_and(|s| s.reason.ends_with(rails::NO_VALUE));
-        if !passed.iter().all(absent) {
-            passed.retain(|r| !absent(r));
-        }
+        // What is for a user, or a node, says nothing where the finding names none.
+        passed.retain(|r| r.stopped.as_ref().is_none_or(|s| s.rail != rails::ABSENT));
         remediation::plan(entry, passed.clone());
         actions.extend(passed.into_iter().map(|r| Action::Remediate(Box::new(r))));
     }

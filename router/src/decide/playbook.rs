@@ -33,11 +33,13 @@ pub struct Playbook {
     pub file: String,
     /// What it detects, one line.
     pub summary: String,
-    /// The kind of problem; none for the catch-all, which derives it from reporter and type.
+    /// Whose findings it takes that nobody claims; none for a playbook that claims.
+    pub catch_all: Option<CatchAll>,
+    /// The kind of problem; none for a catch-all, which derives it from reporter and type.
     pub weakness: Option<String>,
     /// ATT&CK techniques.
     pub attack: Vec<String>,
-    /// What it claims; none for the catch-all.
+    /// What it claims; none for a catch-all.
     pub when: Option<Pattern>,
     /// Overrides the producer's severity.
     pub severity: Option<Severity>,
@@ -55,6 +57,15 @@ pub struct Playbook {
     pub tell_ja: Option<Texts>,
     /// Runbooks that answer it.
     pub remediate: Vec<Remediate>,
+}
+
+/// Whose findings a playbook takes that nobody claims.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CatchAll {
+    /// Everybody's.
+    All,
+    /// This reporter's.
+    Reporter(String),
 }
 
 /// What a problem is about: the resource, who did it, or the account as a whole.
@@ -188,12 +199,15 @@ impl Playbook {
     pub fn parse(name: &str, file: &str, text: &str) -> Result<Self, Vec<Problem>> {
         let doc = Written::parse(file, text);
         let root = doc.root();
-        let catch_all = root.get("catch-all").and_then(|c| c.truth()).unwrap_or(false);
+        let catch_all = root.get("catch-all").and_then(|item| match item.is_text() {
+            true => item.parse(kebab).map(CatchAll::Reporter),
+            false => item.truth().filter(|is| *is).map(|_| CatchAll::All),
+        });
         let text = |key, help| root.need(key, help).and_then(|t| t.text().map(str::to_owned));
         let summary = text("summary", "say in one line what it detects");
         let attack = root.get("attack").map(|a| a.texts()).unwrap_or_default();
         let (mut weakness, mut when) = (None, None);
-        if catch_all {
+        if catch_all.is_some() {
             for item in [root.get("when"), root.get("claims")].into_iter().flatten() {
                 item.fail("a catch-all claims what nobody else does", "leave `when` and `claims` out");
             }
@@ -233,6 +247,7 @@ impl Playbook {
             name: name.to_owned(),
             file: file.to_owned(),
             summary,
+            catch_all,
             weakness,
             attack,
             when,

@@ -8,7 +8,7 @@ use super::{
     carrier::{self, Envelope},
     config::{Change, Config},
     pattern::{Pattern, PatternSet},
-    playbook::{About, Playbook},
+    playbook::{About, CatchAll, Playbook},
     remediation::Said,
     runbook::Catalogue,
     source::{self, FINDINGS_MAX, Source},
@@ -78,6 +78,8 @@ pub struct Policy {
     pub documents: Vec<PolicyFile>,
     /// The playbook for findings that nobody claims.
     catch_all: usize,
+    /// The same for findings of one reporter.
+    catch_alls: BTreeMap<String, usize>,
     /// All patterns: the sources', the playbooks', the adjustments', in this order.
     set: PatternSet,
     claims: Vec<usize>,
@@ -149,7 +151,21 @@ impl Policy {
         let sources = read_all(&sources, &mut problems, Source::parse);
         let playbooks = merge("playbooks", shipped::PLAYBOOKS, &user.playbooks);
         let playbooks = read_all(&playbooks, &mut problems, Playbook::parse);
-        let general: Vec<usize> = (0..playbooks.len()).filter(|i| playbooks[*i].when.is_none()).collect();
+        let takes = |of: &CatchAll| -> Vec<usize> {
+            (0..playbooks.len()).filter(|i| playbooks[*i].catch_all.as_ref() == Some(of)).collect()
+        };
+        let general = takes(&CatchAll::All);
+        for playbook in &playbooks {
+            let Some(of @ CatchAll::Reporter(reporter)) = &playbook.catch_all else { continue };
+            if takes(of).len() > 1 {
+                problems.push(Problem {
+                    file: playbook.file.clone(),
+                    line: None,
+                    what: format!("another playbook takes what nobody claims of {reporter}, too"),
+                    help: "leave one, or name yours like the shipped one to replace it".to_owned(),
+                });
+            }
+        }
         if general.len() != 1 && problems.is_empty() {
             let names = general.iter().map(|i| playbooks[*i].file.clone()).collect::<Vec<_>>().join(", ");
             problems.push(Problem {
@@ -173,6 +189,11 @@ impl Policy {
     }
 
     fn compile(sources: Vec<Source>, playbooks: Vec<Playbook>, config: Config, catch_all: usize) -> Self {
+        let of_reporter = |(i, p): (usize, &Playbook)| match &p.catch_all {
+            Some(CatchAll::Reporter(reporter)) => Some((reporter.clone(), i)),
+            _ => None,
+        };
+        let catch_alls = playbooks.iter().enumerate().filter_map(of_reporter).collect();
         let claims: Vec<usize> = (0..playbooks.len()).filter(|i| playbooks[*i].when.is_some()).collect();
         let patterns: Vec<Pattern> = sources
             .iter()
@@ -209,6 +230,7 @@ impl Policy {
             replaced,
             documents,
             catch_all,
+            catch_alls,
             set,
             claims,
             fields,
@@ -301,7 +323,10 @@ impl Policy {
         });
         let verdict = match claims.split_first() {
             None if source.ignore_unclaimed => Verdict::Ignored("no playbook claims this record".to_owned()),
-            None => self.claim(&finding, tree, self.catch_all, &[], matched, now),
+            None => {
+                let catch_all = self.catch_alls.get(&finding.reporter).unwrap_or(&self.catch_all);
+                self.claim(&finding, tree, *catch_all, &[], matched, now)
+            }
             Some((first, also)) => self.claim(&finding, tree, *first, also, matched, now),
         };
         (finding, verdict)

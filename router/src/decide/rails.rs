@@ -92,8 +92,8 @@ pub struct Counts {
 
 /// The kill switch of the ledger.
 pub const HALT: &str = "remediation/halt";
-/// How a reason ends that says that a parameter's value is not in the finding at all.
-pub const NO_VALUE: &str = "has no value in this finding";
+/// Says that a parameter's value is not in the finding at all: there is nothing to offer, and nothing is said.
+pub const ABSENT: &str = "absent";
 /// What runs.
 pub const RUNNING: &str = "remediation/running";
 
@@ -489,7 +489,7 @@ fn bind(case: &Case<'_>, mode: Mode, runbook: &str, with: &[(String, Value)]) ->
                 let account = case.claim.owner(case.finding);
                 return Err(stop(format!("{name} is not known: set `{key}` in [accounts.{account:?}.values]")));
             }
-            (None, _) => return Err(stop(format!("{name} {NO_VALUE}"))),
+            (None, _) => return Err(no(ABSENT, format!("{name} has no value in this finding"))),
         };
         anchored(must).and_then(|must| fits(name, &found, &must)).map_err(stop)?;
         parameters.insert(name.clone(), vec![found]);

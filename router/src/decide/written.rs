@@ -250,6 +250,11 @@ impl<'a> Item<'a> {
         self.value.get_ref().is_table()
     }
 
+    /// Whether it is a text.
+    pub fn is_text(&self) -> bool {
+        self.value.get_ref().is_str()
+    }
+
     /// Whether it is a list.
     pub fn is_list(&self) -> bool {
         self.value.get_ref().is_array()
