@@ -109,7 +109,7 @@ fn each_mode_and_each_rail() {
         ("no account is allowed", "accounts = [\"111122223333\"]\n", String::new(), "stopped: accounts"),
         ("another Region", remediation, add("regions = [\"us-east-1\"]"), "stopped: regions"),
         ("this Region", remediation, add("regions = [\"us-east-1\", \"ap-northeast-1\"]"), "automatic"),
-        ("another runbook", remediation, add("runbooks = [\"AWS-PatchInstanceWithRollback\"]"), "stopped: runbooks"),
+        ("another runbook", remediation, add("runbooks = [\"FindingsRouter-RequireImdsV2\"]"), "stopped: runbooks"),
         ("this runbook", remediation, add("runbooks = [\"FindingsRouter-QuarantineInstance\"]"), "automatic"),
         ("the least severity", remediation, add("min-severity = \"critical\""), "automatic"),
         (

@@ -165,7 +165,9 @@ fn table(policy: &Policy, name: &str, story: &[(i64, String)]) -> usize {
 fn every_fixture_survives_every_fault_at_every_call() {
     let policy = Policy::load(config(CONFIG), &UserFiles::default()).unwrap();
     let mut stories: BTreeMap<String, Vec<(i64, String)>> = BTreeMap::new();
-    for (path, text) in corpus::events(&policy) {
+    // Those of `types-…` are one event each, and what becomes of one in the other stories is the same for them.
+    let stories_only = |(path, _): &(String, String)| !path.starts_with("types-");
+    for (path, text) in corpus::events(&policy).into_iter().filter(stories_only) {
         let folder = path.split('/').next().unwrap_or_default().to_owned();
         let time = serde_json::from_str::<serde_json::Value>(&text).unwrap()["time"].as_str().map(str::to_owned);
         let seconds = time.and_then(|t| t.parse::<Timestamp>().ok()).map_or(0, |t| t.as_second() - at(0).as_second());

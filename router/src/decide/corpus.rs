@@ -200,7 +200,9 @@ fn every_remediation_binds_for_some_fixture_of_its_playbook() {
             let Some(planned) = rails::pass(&case, remediate, &mut counts) else { continue };
             let Some(entry) = bound.get_mut(&name(&playbook.name, &remediate.runbook)) else { continue };
             let undo = remediate.undo.is_none() || planned.undo.is_some();
-            let what = planned.stopped.filter(|s| ["parameters", "document", "role"].contains(&s.rail.as_str()));
+            let what = planned
+                .stopped
+                .filter(|s| [rails::ABSENT, "parameters", "document", "role"].contains(&s.rail.as_str()));
             match (what.or_else(|| (!undo).then(no_undo)), &mut *entry) {
                 (None, _) => *entry = Ok(()),
                 (Some(stop), Err(reasons)) => _ = reasons.insert(format!("{path}: {}", stop.reason)),

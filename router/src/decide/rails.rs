@@ -163,7 +163,7 @@ pub fn pass(case: &Case<'_>, remediate: &playbook::Remediate, counts: &mut Count
         };
         // What somebody has to set up once is told when nothing else stands in the way.
         let (unready, unbound): (Option<Stop>, _) = match unbound {
-            Some(stop) if stop.rail != "parameters" => (Some(stop), None),
+            Some(stop) if !["parameters", ABSENT].contains(&stop.rail.as_str()) => (Some(stop), None),
             other => (None, other),
         };
         let stopped = unbound.or_else(|| misplaced(case)).or_else(|| stop(&start, counts)).or(unready);

@@ -3,7 +3,7 @@
 use super::{Path, Pattern, condition::Condition};
 use crate::values::tree::Node;
 use serde_json::{Map, Value, json};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// A field's list: one of these must hold.
 type List = BTreeSet<Condition>;
@@ -120,13 +120,14 @@ pub fn pack(clauses: impl IntoIterator<Item = Clause>, most: usize) -> Result<Ve
     let mut groups: Vec<(Vec<Clause>, usize)> = Vec::new();
     let mut todo = compact(clauses);
     while let Some(clause) = todo.pop() {
-        let length = length(std::slice::from_ref(&clause));
+        let length = chars(&write(std::slice::from_ref(&clause)));
         if length <= most {
             groups.push((vec![clause], length));
         } else {
             todo.extend(clause.halves().ok_or_else(|| write(&[clause]).to_string())?);
         }
     }
+    let lists = Lists::of(groups.iter().flat_map(|(group, _)| group));
     // Whichever two save most by being one, again and again.
     let mut joint: BTreeMap<(usize, usize), usize> = BTreeMap::new();
     let mut fresh: Vec<usize> = (0..groups.len()).collect();
@@ -135,12 +136,18 @@ pub fn pack(clauses: impl IntoIterator<Item = Clause>, most: usize) -> Result<Ve
             for other in (0..groups.len()).filter(|o| *o != new && !groups[*o].0.is_empty()) {
                 let pair = (new.min(other), new.max(other));
                 let both: Vec<Clause> = groups[pair.0].0.iter().chain(&groups[pair.1].0).cloned().collect();
-                joint.insert(pair, length(&both));
+                joint.insert(pair, length(&both, &lists));
             }
         }
         let saved = |((a, b), both): (&(usize, usize), &usize)| (groups[*a].1 + groups[*b].1).saturating_sub(*both);
         let best = joint.iter().filter(|(_, both)| **both <= most).max_by_key(|(pair, both)| saved((pair, both)));
-        let Some((&(a, b), &both)) = best else { break };
+        let Some((&(a, b), _)) = best else { break };
+        // As written, which can differ where a field is demanded and one below it.
+        let both = chars(&write(&[groups[a].0.as_slice(), &groups[b].0].concat()));
+        if both > most {
+            joint.remove(&(a, b));
+            continue;
+        }
         joint.retain(|(x, y), _| ![a, b].contains(x) && ![a, b].contains(y));
         let (more, _) = std::mem::take(&mut groups[b]);
         groups[a].0.extend(more);
@@ -152,8 +159,49 @@ pub fn pack(clauses: impl IntoIterator<Item = Clause>, most: usize) -> Result<Ve
     Ok(patterns)
 }
 
-fn length(clauses: &[Clause]) -> usize {
-    write(clauses).to_string().chars().count()
+/// How long `write` is, without writing: it is asked for every two of hundreds.
+fn length(clauses: &[Clause], lists: &Lists) -> usize {
+    let Some((first, others)) = clauses.split_first() else { return 0 };
+    let is_shared = |path: &Path, list: &List| others.iter().all(|o| o.0.get(path) == Some(list));
+    let shared: Vec<(&Path, &List)> = first.0.iter().filter(|(p, l)| is_shared(p, l)).collect();
+    let common = lists.object(shared.iter().copied());
+    if others.is_empty() {
+        return common;
+    }
+    let rest = |clause: &Clause| {
+        lists.object(clause.0.iter().filter(|(path, _)| shared.binary_search_by_key(path, |(p, _)| *p).is_err()))
+    };
+    let ways: usize = clauses.iter().map(rest).sum();
+    // "$or":[…] with a comma between the ways, and one before or behind it.
+    common + ways + clauses.len() - 1 + r#""$or":[]"#.len() + usize::from(!shared.is_empty())
+}
+
+/// The lengths of lists, each worked out once.
+struct Lists(HashMap<List, usize>);
+
+impl Lists {
+    fn of<'c>(clauses: impl Iterator<Item = &'c Clause>) -> Self {
+        let all = clauses.flat_map(|clause| clause.0.values());
+        Self(all.map(|list| (list.clone(), chars(&list.iter().map(Condition::written).collect::<Value>()))).collect())
+    }
+
+    /// The length of an object with these fields, in order of their paths.
+    fn object<'c>(&self, fields: impl Iterator<Item = (&'c Path, &'c List)>) -> usize {
+        let (mut length, mut before): (usize, &[Box<str>]) = (2, &[]);
+        for (path, list) in fields {
+            let shared = path.iter().zip(before).take_while(|(a, b)| a == b).count();
+            let fresh = &path[shared..];
+            // A key and a colon each, braces but for the last, and a comma where something stands before it.
+            length += fresh.iter().map(|name| chars(&Value::from(&**name)) + 1).sum::<usize>() + 2 * (fresh.len() - 1);
+            length += self.0.get(list).copied().unwrap_or_default() + usize::from(!before.is_empty());
+            before = path;
+        }
+        length
+    }
+}
+
+fn chars(value: &Value) -> usize {
+    value.to_string().chars().count()
 }
 
 /// The union as one pattern: what all clauses demand once, the rest as alternatives.
@@ -230,5 +278,15 @@ impl Condition {
             Self::Text(text) => Some(Node::String((&**text).into())),
             _ => None,
         }
+    }
+}
+
+#[cfg(test)]
+impl Clause {
+    /// How long the union is, as worked out and as written; none where a field is demanded and one below it, which no event has.
+    pub(super) fn lengths(clauses: &[Self]) -> Option<(usize, usize)> {
+        let above = |path: &Path| clauses.iter().flat_map(|c| c.0.keys()).any(|p| p != path && p.starts_with(path));
+        let odd = clauses.iter().flat_map(|c| c.0.keys()).any(above);
+        (!odd).then(|| (length(clauses, &Lists::of(clauses.iter())), chars(&write(clauses))))
     }
 }

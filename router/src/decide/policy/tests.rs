@@ -78,7 +78,11 @@ fn the_most_severe_claims_then_the_more_specific_then_the_name() {
             vec![playbook_file("c", loose, ""), playbook_file("a", loose, ""), playbook_file("b", loose, "")],
             "a medium +b +c",
         ),
-        ("Nobody: the catch-all.", vec![playbook_file("a", "when.detail.type = ['U']", "")], "catch-all medium"),
+        (
+            "Nobody: the catch-all of its reporter.",
+            vec![playbook_file("a", "when.detail.type = ['U']", "")],
+            "guardduty/unknown-type medium",
+        ),
     ];
     for (sentence, files, expected) in rows {
         assert_eq!(judge(&load("", files), &guardduty("T")), expected, "{sentence}");
@@ -289,7 +293,7 @@ fn a_users_file_replaces_the_shipped_one_of_its_name() {
     let mine = load("", vec![playbook_file(name, "when.detail.type = ['T']", "")]);
     assert_eq!(mine.playbooks.len(), shipped.playbooks.len());
     assert_eq!(judge(&mine, &guardduty("T")), format!("{name} medium"));
-    assert_eq!(judge(&mine, &guardduty("CryptoCurrency:EC2/BitcoinTool.B!DNS")), "catch-all medium");
+    assert_eq!(judge(&mine, &guardduty("CryptoCurrency:EC2/BitcoinTool.B!DNS")), "guardduty/unknown-type medium");
 
     let source = "reporter = 'mine'\n[when]\nsource = ['aws.guardduty']\n[finding]\nid = '/id'\nrevision = '/time'\n\
                   type = 'x'\ntitle = 'x'\nseverity = 'low'\naccount = '/account'\nregion = '/region'\n";

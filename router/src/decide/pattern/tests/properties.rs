@@ -1,6 +1,6 @@
 //! Properties over random patterns and events.
 use super::*;
-use crate::decide::pattern::{condition::Condition, matches::is_container, pack};
+use crate::decide::pattern::{Clause, condition::Condition, matches::is_container, pack};
 use std::sync::Arc;
 
 /// Few names and values, so that patterns and events meet.
@@ -157,6 +157,10 @@ proptest! {
         most in 60..400_usize,
     ) {
         let patterns: Vec<Pattern> = patterns.iter().filter_map(|p| Pattern::from_value(p).ok()).collect();
+        let clauses: Vec<Clause> = patterns.iter().flat_map(Pattern::clauses).collect();
+        if let Some((worked_out, written)) = Clause::lengths(&clauses) {
+            prop_assert_eq!(worked_out, written, "{:?}", clauses);
+        }
         // (A single condition can be longer than the least that is tried here.)
         let Ok(packed) = pack(patterns.iter().flat_map(Pattern::clauses), most) else { return Ok(()) };
         let texts: Vec<String> = packed.iter().map(Value::to_string).collect();
