@@ -3,6 +3,8 @@
 pub mod conformance;
 #[cfg(test)]
 mod crash;
+#[cfg(test)]
+mod day;
 pub mod intake;
 pub mod memory;
 #[cfg(test)]

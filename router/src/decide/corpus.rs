@@ -285,3 +285,88 @@ fn the_remediations_are_documented() {
     let unnamed: Vec<_> = now.lines().filter(|l| l.ends_with("|  |")).collect();
     assert!(unnamed.is_empty(), "what a role must be allowed is written down: {unnamed:#?}");
 }
+
+/// One row of the table: who reports what, and what is made of it.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Covered {
+    reporter: String,
+    kind: String,
+    playbook: String,
+    runbooks: String,
+}
+
+/// Every kind of finding that some fixture tells, with the playbook that claims it.
+fn coverage(policy: &Policy) -> BTreeSet<Covered> {
+    let mut rows = BTreeSet::new();
+    each_judged(policy, &events(policy), |path, _, judged| {
+        let Verdict::Claimed(claim) = &judged.verdict else { return };
+        // What an attacker might send is no kind of finding.
+        if path.starts_with("hostile")
+            || path.starts_with("guardduty-unknown")
+            || judged.finding.kind.contains(['|', '\n', '<'])
+        {
+            return;
+        }
+        let playbook = &policy.playbooks[claim.playbook];
+        let runbooks: Vec<String> = playbook.remediate.iter().map(|r| format!("`{}`", r.runbook)).collect();
+        rows.insert(Covered {
+            reporter: judged.finding.reporter.clone(),
+            kind: judged.finding.kind.clone(),
+            playbook: playbook.name.clone(),
+            runbooks: runbooks.join(" "),
+        });
+    });
+    rows
+}
+
+#[test]
+fn the_coverage_is_documented_and_every_known_type_and_rule_has_a_playbook() {
+    let policy = policy();
+    let rows = coverage(&policy);
+    let of = |reporter: &str, kind: &str| {
+        let general = |playbook: &str| policy.playbooks.iter().any(|p| p.name == playbook && p.catch_all.is_some());
+        // Rules are told by the names of their copies, too.
+        let is = |told: &str| told == kind || told.strip_prefix(kind).is_some_and(|rest| rest.starts_with('-'));
+        let copied =
+            |told: &str| ["securityhub-", "OrgConfigRule-"].iter().any(|p| told.strip_prefix(p).is_some_and(is));
+        let bare = |told: &str| is(told) || copied(told);
+        rows.iter().any(|r| r.reporter == reporter && bare(&r.kind) && !general(&r.playbook))
+    };
+    let known = [
+        ("guardduty", include_str!("corpus/guardduty-types.txt"), 226),
+        ("config", include_str!("corpus/config-rules.txt"), 156),
+    ];
+    for (reporter, kinds, count) in known {
+        assert_eq!(kinds.lines().count(), count);
+        let missing: Vec<&str> = kinds.lines().filter(|kind| !of(reporter, kind)).collect();
+        assert!(missing.is_empty(), "{reporter}: no fixture is claimed for {missing:#?}");
+    }
+    let mut out = "# Coverage\n\nEvery kind of finding that a fixture tells, the playbook that claims it, and the runbooks that it offers; made by a test \
+         (`FINDINGS_ROUTER_BLESS=1 cargo test -p findings-router coverage_is_documented` writes it anew). All playbooks speak English and Japanese. \
+         All 226 finding types that GuardDuty documents, and the 156 managed rules of Config that conformance packs use most, are among them \
+         (November 2026); what is not falls to a catch-all, which gives a card all the same.\n\n\
+         | reporter | kind of finding | playbook | runbooks |\n|---|---|---|---|\n"
+        .to_owned();
+    let row = |Covered { reporter, kind, playbook, runbooks }: &Covered| {
+        format!("| {reporter} | `{kind}` | {playbook} | {runbooks} |\n")
+    };
+    out.extend(rows.iter().map(row));
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("playbooks/COVERAGE.md");
+    if std::env::var_os("FINDINGS_ROUTER_BLESS").is_some() {
+        fs::write(&path, &out).unwrap();
+    }
+    assert_eq!(fs::read_to_string(&path).unwrap_or_default(), out, "write it anew with FINDINGS_ROUTER_BLESS=1");
+}
+
+/// A playbook that nothing ever claims is a promise that nobody tried.
+#[test]
+fn every_playbook_claims_some_fixture() {
+    let policy = policy();
+    let mut idle: BTreeSet<&str> = policy.playbooks.iter().map(|p| p.name.as_str()).collect();
+    each_judged(&policy, &events(&policy), |_, _, judged| {
+        if let Verdict::Claimed(claim) = &judged.verdict {
+            idle.remove(policy.playbooks[claim.playbook].name.as_str());
+        }
+    });
+    assert!(idle.is_empty(), "no fixture is claimed by {idle:#?}");
+}

@@ -199,9 +199,11 @@ impl Playbook {
     pub fn parse(name: &str, file: &str, text: &str) -> Result<Self, Vec<Problem>> {
         let doc = Written::parse(file, text);
         let root = doc.root();
-        let catch_all = root.get("catch-all").and_then(|item| match item.is_text() {
-            true => item.parse(kebab).map(CatchAll::Reporter),
-            false => item.truth().filter(|is| *is).map(|_| CatchAll::All),
+        let catch_all = root.get("catch-all").and_then(|item| {
+            if item.is_text() {
+                return item.parse(kebab).map(CatchAll::Reporter);
+            }
+            item.truth().filter(|is| *is).map(|_| CatchAll::All)
         });
         let text = |key, help| root.need(key, help).and_then(|t| t.text().map(str::to_owned));
         let summary = text("summary", "say in one line what it detects");
