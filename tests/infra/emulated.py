@@ -66,7 +66,9 @@ class Aws:
         body = json.dumps(adapted(templates.parsed(name), parameters, slack))
         given = [{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()]
         act = cloudformation.update_stack if before else cloudformation.create_stack
-        act(StackName=name, TemplateBody=body, Parameters=given, Capabilities=["CAPABILITY_NAMED_IAM"])
+        # The command line sends what is short, and goes by way of S3 with what is not.
+        self.templates().put_object(Bucket="templates", Key=name, Body=body)
+        act(StackName=name, TemplateURL=f"{self.url}/templates/{name}", Parameters=given, Capabilities=["CAPABILITY_NAMED_IAM"])
         wanted = "UPDATE_COMPLETE" if before else "CREATE_COMPLETE"
         stack = eventually(f"the stack {name} settles", lambda: self.settled(name))
         if stack["StackStatus"] != wanted:
@@ -74,6 +76,13 @@ class Aws:
             why = [f"{one['LogicalResourceId']}: {one.get('ResourceStatusReason')}" for one in events if "FAILED" in one["ResourceStatus"]]
             raise AssertionError(f"the stack {name} is {stack['StackStatus']}, not {wanted}: {'; '.join(why)}")
         return {one["OutputKey"]: one["OutputValue"] for one in stack.get("Outputs", [])}
+
+    @functools.cache
+    def templates(self):
+        """S3, with a bucket for templates."""
+        s3 = self.client("s3")
+        s3.create_bucket(Bucket="templates", CreateBucketConfiguration={"LocationConstraint": REGION})
+        return s3
 
     def delete(self, name):
         self.client("cloudformation").delete_stack(StackName=name)

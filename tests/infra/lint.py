@@ -215,7 +215,7 @@ POLICY_MAX = {"trust": 2_048, "boundary": 6_144, "identity": 6_144, "key": 32_76
 INLINE_MAX = 10_240
 # Of properties, and of a template: what the command line sends, and what goes by way of S3.
 PROPERTY_MAX = {"EventPattern": 2_048, "Content": 65_536}
-BODY_MAX, S3_BODY_MAX, BY_S3 = 51_200, 1_048_576, {"runbooks"}
+BODY_MAX, S3_BODY_MAX, BY_S3 = 51_200, 1_048_576, {"member", "runbooks"}
 RESOURCES_MAX = 500
 
 

@@ -19,7 +19,7 @@ BROKEN = [
     ("router", "sqs:GetQueueAttributes, sqs:GetQueueUrl]", "sqs:GetQueueAttribute, sqs:GetQueueUrl]", "policies", "UNKNOWN_ACTION Unknown action sqs:GetQueueAttribute"),
     ("router", "          # In any account: which ones, the trust policies there say.\n", "", "wildcards", "sts:AssumeRole: say why"),
     ("router", 'Resource: !Sub "arn:${AWS::Partition}:logs:${AWS::Region}', 'Resource: !Sub "arn:${AWS::Partition}:logs:*', "wildcards", "logs:PutLogEvents: say why"),
-    ("member", '"detail-type":["AWS Insight via CloudTrail"]', '"detail-type":["' + 2_000 * "x" + '"]', "quotas", "characters of EventPattern of member/Forward01"),
+    ("member", '"detail-type":["AWS Insight via CloudTrail"]', '"detail-type":["' + 2_000 * "x" + '"]', "quotas", "characters of EventPattern of member/Forward"),
 ]
 # The same for who may do what.
 MISJUDGED = [

@@ -61,7 +61,10 @@ fn policies(policy: &Policy) -> Result<String, String> {
         return Ok("Policies: []\n".to_owned());
     }
     let document = json!({ "Version": "2012-10-17", "Statement": statements });
-    let length = document.to_string().chars().count();
+    // As IAM gets it.
+    let resolved =
+        document.to_string().replace("${AWS::Partition}", "aws-cn").replace("${AWS::AccountId}", "111122223333");
+    let length = resolved.chars().count();
     if length > POLICY_MAX {
         return Err(format!(
             "the role's policy would have {length} characters, and IAM takes {POLICY_MAX}: let fewer runbooks start, or some in another account only"

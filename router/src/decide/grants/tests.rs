@@ -52,7 +52,7 @@ fn what_may_start_follows_from_the_configuration() {
         assert_eq!(enabled(&policy).into_iter().collect::<Vec<_>>(), expected, "{says}");
         let statements = statements(&policy);
         assert_eq!(statements.is_empty(), expected.is_empty(), "{says}");
-        for (sid, kind) in [("Check", "document/"), ("RunIn", "role/")] {
+        for (sid, kind) in [("Start", ":document/"), ("RunIn", "role/")] {
             let granted: Vec<&str> = resources(&statements, sid).iter().filter_map(|r| r.split(kind).nth(1)).collect();
             assert_eq!(granted, expected, "{says} {sid}");
         }
