@@ -17,7 +17,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let root = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").ok_or("cargo names no folder")?);
     let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("cargo names no folder")?);
     let mut policy = String::new();
-    for (name, folder) in [("SOURCES", "sources"), ("PLAYBOOKS", "playbooks")] {
+    for (name, folder) in [("SOURCES", "sources"), ("PLAYBOOKS", "playbooks"), ("PACKS", "packs")] {
         _ = writeln!(policy, "pub const {name}: &[(&str, &str)] = &[");
         for file in list(&root.join(folder), "toml")? {
             let short = file.strip_prefix(root.join(folder)).unwrap_or(&file).with_extension("");

@@ -50,6 +50,8 @@ pub struct Config {
     pub remediation: Remediation,
     /// Folders of the user's own sources, playbooks and templates, as written.
     pub folders: Folders,
+    /// Shipped playbooks that are loaded only where they are asked for: folders of `router/packs`.
+    pub packs: Vec<String>,
 }
 
 /// An account as people call it.
@@ -130,6 +132,7 @@ impl Default for Config {
             storm: StormLimits::default(),
             remediation: Remediation::default(),
             folders: Folders::default(),
+            packs: Vec::new(),
         }
     }
 }
@@ -173,6 +176,7 @@ impl Config {
             templates: folder("templates"),
             runbooks: folder("runbooks"),
         };
+        config.packs = folder("packs");
         root.finish();
         config.check_names(&doc);
         (config, doc.problems())

@@ -370,3 +370,22 @@ fn every_playbook_claims_some_fixture() {
     });
     assert!(idle.is_empty(), "no fixture is claimed by {idle:#?}");
 }
+
+/// The packs load, each playbook of theirs is tried by some fixture, and without them nobody is told of what they tell.
+#[test]
+fn every_playbook_of_a_pack_claims_some_fixture() {
+    let policy = Policy::load(config("packs = ['clickops', 'cis-changes']"), &UserFiles::default());
+    let policy = policy.unwrap_or_else(|p| panic!("{p:#?}"));
+    let plain = self::policy();
+    let of_pack = |name: &str| plain.playbooks.iter().all(|p| p.name != name);
+    let mut idle: BTreeSet<&str> = policy.playbooks.iter().map(|p| p.name.as_str()).filter(|n| of_pack(n)).collect();
+    assert_eq!(idle.len(), 18);
+    each_judged(&policy, &events(&policy), |_, _, judged| {
+        if let Verdict::Claimed(claim) = &judged.verdict {
+            idle.remove(policy.playbooks[claim.playbook].name.as_str());
+        }
+    });
+    assert!(idle.is_empty(), "no fixture is claimed by {idle:#?}");
+    let problems = Policy::load(config("packs = ['click-ops']"), &UserFiles::default()).err().unwrap();
+    assert!(problems[0].to_string().contains("there are: cis-changes, clickops"), "{problems:#?}");
+}

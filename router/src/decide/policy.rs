@@ -22,7 +22,10 @@ use crate::values::{
     verdict::{Claim, Verdict},
 };
 use jiff::Timestamp;
-use std::{collections::BTreeMap, ops::Range};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Range,
+};
 
 mod shipped {
     #![allow(missing_docs, unreachable_pub, reason = "written by build.rs")]
@@ -149,7 +152,21 @@ impl Policy {
         let replaced = replaced.chain(self::replaced("playbook", shipped::PLAYBOOKS, &user.playbooks)).collect();
         let sources = merge("sources", shipped::SOURCES, &user.sources);
         let sources = read_all(&sources, &mut problems, Source::parse);
-        let playbooks = merge("playbooks", shipped::PLAYBOOKS, &user.playbooks);
+        let of_pack = |name: &str, pack: &str| name.strip_prefix(pack).is_some_and(|rest| rest.starts_with('/'));
+        let (asked_for, others): (Vec<_>, Vec<_>) =
+            shipped::PACKS.iter().copied().partition(|(name, _)| config.packs.iter().any(|pack| of_pack(name, pack)));
+        for pack in config.packs.iter().filter(|pack| !asked_for.iter().any(|(name, _)| of_pack(name, pack))) {
+            let known = others.iter().chain(&asked_for).filter_map(|(name, _)| name.split('/').next());
+            let known: BTreeSet<&str> = known.collect();
+            problems.push(Problem {
+                file: config.file.clone(),
+                line: None,
+                what: format!("`packs` names {pack:?}, which is no pack"),
+                help: format!("there are: {}", known.into_iter().collect::<Vec<_>>().join(", ")),
+            });
+        }
+        let playbooks = [shipped::PLAYBOOKS, asked_for.as_slice()].concat();
+        let playbooks = merge("playbooks", &playbooks, &user.playbooks);
         let playbooks = read_all(&playbooks, &mut problems, Playbook::parse);
         let takes = |of: &CatchAll| -> Vec<usize> {
             (0..playbooks.len()).filter(|i| playbooks[*i].catch_all.as_ref() == Some(of)).collect()
