@@ -13,14 +13,13 @@ pub use remediation::{Access, Consent, Remediation, Window, of_environment};
 pub use route::{Clock, DESTINATION, Destination, QuietHours, Route, Seen, To};
 
 use super::{
+    adjust::Adjust,
     identity::is_account,
-    pattern::Pattern,
-    source::pattern,
     written::{Item, Problem, Written},
 };
-use crate::values::{severity::Severity, time};
+use crate::values::time;
 use findings_formatters::view::Locale;
-use jiff::{SignedDuration, Timestamp, civil::Date, tz::TimeZone};
+use jiff::SignedDuration;
 use std::collections::BTreeMap;
 
 /// Everything a user can set.
@@ -42,7 +41,7 @@ pub struct Config {
     pub live: Live,
     /// Ordered; the first that matches takes it, unless it says `continue`.
     pub routes: Vec<Route>,
-    /// Changes of severity and suppressions.
+    /// Changes of severity and suppressions; after those of the sources.
     pub adjustments: Vec<Adjust>,
     /// When many findings at once become one card.
     pub storm: StormLimits,
@@ -65,28 +64,6 @@ pub struct Account {
     pub owner: Option<String>,
     /// What runbooks need there: `from = "account.KEY"` in a playbook.
     pub values: BTreeMap<String, String>,
-}
-
-/// What an adjustment does to the findings it matches.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Change {
-    /// Raises (or, negative, lowers) the severity by steps.
-    Move(i8),
-    /// Sets the severity.
-    Set(Severity),
-    /// Tells and does nothing until then.
-    Suppress(Timestamp),
-}
-
-/// A change of how findings are judged, with its reason.
-#[derive(Debug)]
-pub struct Adjust {
-    /// Which events.
-    pub when: Pattern,
-    /// Why; shown by `explain`, and on a suppressed finding.
-    pub reason: String,
-    /// What it does.
-    pub change: Change,
 }
 
 /// Sliding limits, so that many findings at once do not flood a channel.
@@ -160,7 +137,7 @@ impl Config {
         config.routes =
             root.get("route").map(|r| r.list()).unwrap_or_default().iter().filter_map(route::read_route).collect();
         config.adjustments =
-            root.get("adjust").map(|a| a.list()).unwrap_or_default().iter().filter_map(read_adjust).collect();
+            root.get("adjust").map(|a| a.list()).unwrap_or_default().iter().filter_map(Adjust::read).collect();
         if let Some(table) = root.get("storm").and_then(|s| s.table()) {
             set(&mut config.storm.cards, table.get("cards").and_then(|c| c.whole(1, 100)));
             set(&mut config.storm.window, table.get("window").and_then(|w| w.parse(some_time)));
@@ -251,38 +228,6 @@ fn read_account(id: &str, item: &Item<'_>) -> Option<Account> {
     let account = Account { name: text("name"), environment: text("environment"), owner: text("owner"), values };
     table.finish();
     Some(account)
-}
-
-fn read_adjust(item: &Item<'_>) -> Option<Adjust> {
-    let table = item.table()?;
-    let when = table.need("when", "an event pattern: which findings").and_then(|w| pattern(&w));
-    let reason =
-        table.need("reason", "why, for the person who finds it missing").and_then(|r| r.text().map(str::to_owned));
-    let step = |key, sign: i8| Some(Change::Move(sign * i8::try_from(table.get(key)?.whole(1, 4)?).ok()?));
-    let changes = [
-        step("raise", 1),
-        step("lower", -1),
-        table.get("severity").and_then(|s| s.parse(str::parse)).map(Change::Set),
-        table.get("suppress-until").and_then(|u| u.parse(day_or_instant)).map(Change::Suppress),
-    ];
-    let said =
-        ["raise", "lower", "severity", "suppress-until"].into_iter().filter(|key| table.get(key).is_some()).count();
-    let change = changes.into_iter().flatten().next();
-    if said != 1 {
-        item.fail("must do exactly one thing", "write one of `raise`, `lower`, `severity`, `suppress-until`");
-    }
-    table.finish();
-    Some(Adjust { when: when?, reason: reason?, change: change? })
-}
-
-/// A day ends when it ends in UTC; a suppression without an end is refused.
-fn day_or_instant(text: &str) -> Result<Timestamp, String> {
-    let help = || format!("{text:?} is not a day or an instant; write \"2026-12-31\" or \"2026-12-31T18:00:00Z\"");
-    if let Ok(day) = text.parse::<Date>() {
-        let end = day.tomorrow().and_then(|d| d.to_zoned(TimeZone::UTC)).map_err(|_| help())?;
-        return Ok(end.timestamp());
-    }
-    text.parse().map_err(|_| help())
 }
 
 /// A window of no time would count nothing: a limit that is not there.

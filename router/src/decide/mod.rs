@@ -1,4 +1,5 @@
 //! From an event to a plan, by pure functions: no clock, no environment, no file, no socket.
+pub mod adjust;
 pub mod carrier;
 pub mod config;
 #[cfg(test)]

@@ -5,8 +5,9 @@
 mod tests;
 
 use super::{
+    adjust::{Adjust, Change},
     carrier::{self, Envelope},
-    config::{Change, Config},
+    config::Config,
     pattern::{Pattern, PatternSet},
     playbook::{About, CatchAll, Playbook},
     remediation::Said,
@@ -24,6 +25,7 @@ use crate::values::{
 use jiff::Timestamp;
 use std::{
     collections::{BTreeMap, BTreeSet},
+    mem,
     ops::Range,
 };
 
@@ -86,6 +88,8 @@ pub struct Policy {
     /// All patterns: the sources', the playbooks', the adjustments', in this order.
     set: PatternSet,
     claims: Vec<usize>,
+    /// The sources' adjustments, then the user's: the last word is the user's.
+    adjustments: Vec<Adjust>,
     /// What to read of any event: what patterns look at, and what sources read that tell everything.
     fields: Fields,
     /// That, and what the other sources read: most of their records concern nobody, so it is read of the claimed ones only.
@@ -205,7 +209,12 @@ impl Policy {
         Ok(Self { catalogue, unknown, replaced, documents: user.runbooks.clone(), ..policy })
     }
 
-    fn compile(sources: Vec<Source>, playbooks: Vec<Playbook>, config: Config, catch_all: usize) -> Self {
+    fn compile(mut sources: Vec<Source>, playbooks: Vec<Playbook>, mut config: Config, catch_all: usize) -> Self {
+        let adjustments: Vec<Adjust> = sources
+            .iter_mut()
+            .flat_map(|s| mem::take(&mut s.adjustments))
+            .chain(mem::take(&mut config.adjustments))
+            .collect();
         let of_reporter = |(i, p): (usize, &Playbook)| match &p.catch_all {
             Some(CatchAll::Reporter(reporter)) => Some((reporter.clone(), i)),
             _ => None,
@@ -216,7 +225,7 @@ impl Policy {
             .iter()
             .map(|s| s.when.clone())
             .chain(playbooks.iter().filter_map(|p| p.when.clone()))
-            .chain(config.adjustments.iter().map(|a| a.when.clone()))
+            .chain(adjustments.iter().map(|a| a.when.clone()))
             .collect();
         let set = PatternSet::new(patterns);
         let mut fields = set.fields();
@@ -250,6 +259,7 @@ impl Policy {
             catch_alls,
             set,
             claims,
+            adjustments,
             fields,
             all_fields,
         }
@@ -296,7 +306,7 @@ impl Policy {
         if source.ignore_unclaimed && source.each.is_none() && !matched.iter().any(|i| range.contains(i)) {
             return Examined::Ignored("no playbook claims this record".to_owned());
         }
-        let mut tree = std::mem::replace(&mut envelope.tree, Node::Null);
+        let mut tree = mem::replace(&mut envelope.tree, Node::Null);
         if source.ignore_unclaimed
             && let Ok(more) = Node::parse_fields(envelope.text, &self.all_fields)
         {
@@ -362,7 +372,7 @@ impl Policy {
         let mut severity = playbook.severity.unwrap_or(finding.severity);
         let mut notes = Vec::new();
         let adjustments =
-            matched.iter().filter_map(|i| self.config.adjustments.get(i.checked_sub(self.range_of_playbooks().end)?));
+            matched.iter().filter_map(|i| self.adjustments.get(i.checked_sub(self.range_of_playbooks().end)?));
         for adjust in adjustments {
             match &adjust.change {
                 // What is over must reach its card.

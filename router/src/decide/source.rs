@@ -8,6 +8,7 @@ mod tests;
 mod text;
 
 use super::{
+    adjust::Adjust,
     carrier::Envelope,
     identity::{self, Place},
     pattern::Pattern,
@@ -54,6 +55,8 @@ pub struct Source {
     execution: Option<(Text, Text)>,
     /// How EventBridge delivers its events, where not all of them everywhere.
     pub delivery: Delivery,
+    /// Who did it and how, where that makes it better or worse than its playbook says.
+    pub adjustments: Vec<Adjust>,
     reporter: Text,
     id: Text,
     revision: Text,
@@ -169,6 +172,8 @@ impl Source {
             delivery
         });
         let delivery = delivery.unwrap_or_default();
+        let adjust = root.get("adjust").map(|a| a.list()).unwrap_or_default();
+        let adjustments = adjust.iter().filter_map(Adjust::read).collect();
         let finding = root.need("finding", "where the parts of a finding are").and_then(|f| f.table());
         let source = finding.and_then(|finding| {
             let text = |key| finding.get(key).and_then(|t| Text::read(&t));
@@ -209,6 +214,7 @@ impl Source {
                 each,
                 execution,
                 delivery,
+                adjustments,
                 reporter: reporter?,
                 id: id?,
                 revision: revision?,

@@ -1,6 +1,7 @@
 //! The configuration: its defaults, its routes, and the words of every mistake.
 use super::*;
 use crate::values::action::Mode;
+use crate::values::severity::Severity;
 use crate::{
     decide::policy::{Policy, UserFiles},
     testing::{at, config, refusals},
@@ -150,6 +151,6 @@ fn the_example_of_the_readme_is_a_configuration() {
     let readme = include_str!("../../../README.md");
     let example = readme.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
     let c = config(example);
-    assert_eq!((c.locale, c.routes.len(), c.adjustments.len(), c.accounts.len()), (Locale::Ja, 3, 1, 1));
+    assert_eq!((c.locale, c.routes.len(), c.adjustments.len(), c.accounts.len()), (Locale::Ja, 3, 2, 1));
     assert!(Policy::load(c, &UserFiles::default()).is_ok());
 }

@@ -137,6 +137,51 @@ fn adjustments_change_what_they_match_in_their_order() {
 }
 
 #[test]
+fn who_does_it_and_how_makes_it_worse_or_better() {
+    let call = |identity: &str, agent: &str, more: &str| {
+        format!(
+            r#"{{"id":"e","source":"aws.iam","detail-type":"AWS API Call via CloudTrail","account":"{ACCOUNT}","region":"us-east-1",
+            "time":"2026-01-01T00:00:00Z","detail":{{"eventID":"i","eventSource":"iam.amazonaws.com","eventName":"TagUser",
+            "userAgent":"{agent}","userIdentity":{{{identity}}}{more}}}}}"#
+        )
+    };
+    let session = |kind: &str, more: &str| format!(r#""type":"{kind}","sessionContext":{{{more}}}"#);
+    let mfa = |kind: &str, word: &str| session(kind, &format!(r#""attributes":{{"mfaAuthenticated":"{word}"}}"#));
+    let deploy = session("AssumedRole", r#""sessionIssuer":{"userName":"cdk-deploy"}"#);
+    let (cli, kali) = ("aws-cli/2.15", "Boto3/1.34 os/linux#6.6.0-kali1-amd64");
+    let (change, look) = (r#","readOnly":false"#, r#","readOnly":true"#);
+    let pipeline = "[[adjust]]\nwhen.detail.userIdentity.sessionContext.sessionIssuer.userName = ['deploy', { prefix = 'cdk-' }]\n\
+                    reason = 'done by the pipeline'\nlower = 1\n";
+    let last_word = "[[adjust]]\nwhen.source = ['aws.iam']\nreason = 'because'\nseverity = 'low'\n";
+    let rows = [
+        ("As the playbook says.", "", call(&mfa("IAMUser", "true"), cli, change), "a medium"),
+        ("A change without a second factor.", "", call(&mfa("IAMUser", "false"), cli, change), "a high"),
+        ("Only looked at.", "", call(&mfa("IAMUser", "false"), cli, look), "a medium"),
+        (
+            "Where the second factor is asked elsewhere.",
+            "",
+            call(&mfa("AssumedRole", "false"), cli, change),
+            "a medium",
+        ),
+        ("A long-lived key: nothing is known.", "", call(r#""type":"IAMUser""#, cli, change), "a medium"),
+        (
+            "An attack tool: its own card, which is worse.",
+            "",
+            call(&deploy, kali, change),
+            "cloudtrail/attack-tool-used critical +a",
+        ),
+        ("It only looks.", "", call(&deploy, kali, look), "cloudtrail/attack-tool-used high +a"),
+        ("The pipeline.", pipeline, call(&deploy, cli, change), "a low"),
+        ("Not the pipeline.", pipeline, call(&mfa("IAMUser", "false"), cli, change), "a high"),
+        ("The user has the last word.", last_word, call(&mfa("IAMUser", "false"), cli, change), "a low"),
+    ];
+    for (sentence, config, event, expected) in rows {
+        let policy = load(config, vec![playbook_file("a", "when.detail.eventName = ['TagUser']", "")]);
+        assert_eq!(judge(&policy, &event), expected, "{sentence}");
+    }
+}
+
+#[test]
 fn each_finding_of_an_event_is_judged_by_itself() {
     let hub = |findings: &str| {
         format!(
