@@ -8,14 +8,20 @@ mod claims;
 mod tests;
 
 use super::{
-    pattern::Pattern,
+    pattern::{self, Pattern},
     source::{name_pointer, pattern},
     written::{Item, Problem, Table, Written},
 };
-use crate::values::{action::Effect, severity::Severity, time, tree::Fields};
+use crate::values::{
+    action::Effect,
+    severity::Severity,
+    time,
+    tree::{Fields, Node},
+};
 use findings_formatters::view::Locale;
 use jiff::SignedDuration;
 use regex_lite::Regex;
+use std::{cell::RefCell, collections::HashSet};
 
 /// A card shows at most so many steps.
 const STEPS_MAX: usize = 4;
@@ -412,7 +418,7 @@ fn value(item: &Item<'_>, undo: bool) -> Option<Value> {
     }
     let table = item.table()?;
     let help = "events are written by attackers: say what the value must look like, anchored with ^ and $";
-    let must = table.need("pattern", help).and_then(|p| p.parse(|text| anchored(text).map(|_| text.to_owned())));
+    let must = table.need("pattern", help).and_then(|p| p.parse(|text| compiles(text).map(|()| text.to_owned())));
     let at = table.get("at").and_then(|a| pointer(&a));
     let from = table.get("from").and_then(|f| f.parse(str::parse));
     let output = table.get("output").and_then(|o| o.text().map(str::to_owned));
@@ -438,17 +444,28 @@ fn claimed(root: &Table<'_>) -> Option<Pattern> {
             .need("when", "an EventBridge event pattern that names the kind of finding; or `[claims]`")
             .and_then(|w| pattern(&w));
     };
-    let mut ways: Vec<String> = claims::patterns(claims.table()?).iter().map(ToString::to_string).collect();
-    if ways.is_empty() {
+    let patterns = claims::patterns(claims.table()?);
+    if patterns.is_empty() {
         return None;
     }
+    let mut ways: Vec<Node<'_>> = patterns.iter().map(pattern::node).collect();
     if let Some(when) = root.get("when") {
         pattern(&when)?;
-        ways.push(when.json());
+        ways.push(when.node());
     }
     // (There is always more than one: each claim is told in several forms.)
-    let all = Pattern::parse(&format!("{{\"$or\":[{}]}}", ways.join(",")));
+    let all = Pattern::from_node(&Node::Object(vec![("$or".into(), Node::Array(ways))]));
     all.map_err(|error| claims.fail(error, "write names as the services do; `*` stands for anything")).ok()
+}
+
+/// Whether the pattern of a parameter is one. Playbooks share a few, and compiling each again would be a fifth of the start.
+fn compiles(text: &str) -> Result<(), String> {
+    thread_local!(static KNOWN: RefCell<HashSet<String>> = RefCell::default());
+    if !KNOWN.with_borrow(|known| known.contains(text)) {
+        anchored(text)?;
+        KNOWN.with_borrow_mut(|known| known.insert(text.to_owned()));
+    }
+    Ok(())
 }
 
 /// The pattern of a parameter's whole value.

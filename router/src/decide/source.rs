@@ -421,7 +421,7 @@ fn slot<'t, 'a>(tree: &'t mut Node<'a>, pointer: &str) -> Option<&'t mut Node<'a
 
 /// Reads an event pattern; its mistake is shown on the line inside the pattern.
 pub(super) fn pattern(item: &Item<'_>) -> Option<Pattern> {
-    item.parse_json(Pattern::parse, |e| (e.at.clone(), e.reason.clone()))
+    item.read_node(Pattern::from_node, |e| (e.at.clone(), e.reason.clone()))
 }
 
 /// The account itself, as a resource: what a finding is about when it names nothing else.

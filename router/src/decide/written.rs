@@ -2,7 +2,9 @@
 //!
 //! `serde` stops at the first mistake. Sources, playbooks and configuration are written by people in numbers, so they are
 //! read key by key from the parsed table: what is missing, misspelt or of the wrong type is noted, and reading goes on.
+use crate::values::tree::Node;
 use std::{
+    borrow::Cow,
     cell::RefCell,
     collections::BTreeSet,
     fmt::{self, Write},
@@ -260,20 +262,18 @@ impl<'a> Item<'a> {
         self.value.get_ref().is_array()
     }
 
-    /// The value as JSON text; numbers keep their literal.
-    pub fn json(&self) -> String {
-        let mut out = String::new();
-        write_json(self.value.get_ref(), &mut out);
-        out
+    /// The value as a tree; numbers keep their literal.
+    pub fn node(&self) -> Node<'a> {
+        node(self.value.get_ref())
     }
 
-    /// Reads JSON text by `parse`, whose error names a JSON Pointer inside the value.
-    pub fn parse_json<T, E>(
+    /// Reads the tree by `read`, whose error names a JSON Pointer inside the value.
+    pub fn read_node<T, E>(
         &self,
-        parse: impl FnOnce(&str) -> Result<T, E>,
+        read: impl FnOnce(&Node<'_>) -> Result<T, E>,
         place: impl FnOnce(&E) -> (String, String),
     ) -> Option<T> {
-        match parse(&self.json()) {
+        match read(&self.node()) {
             Ok(value) => Some(value),
             Err(error) => {
                 let (pointer, reason) = place(&error);
@@ -309,38 +309,20 @@ fn locate(value: &Spanned<DeValue<'_>>, pointer: &str) -> usize {
     at.span().start
 }
 
-fn write_json(value: &DeValue<'_>, out: &mut String) {
+fn node<'a>(value: &'a DeValue<'a>) -> Node<'a> {
     match value {
-        DeValue::String(s) => out.push_str(&serde_json::Value::from(s.as_ref()).to_string()),
-        DeValue::Integer(i) => match i64::from_str_radix(i.as_str(), i.radix()) {
-            Ok(n) => _ = write!(out, "{n}"),
-            Err(_) => out.push_str(i.as_str()),
-        },
-        DeValue::Float(f) => out.push_str(f.as_str()),
-        DeValue::Boolean(b) => _ = write!(out, "{b}"),
-        DeValue::Datetime(d) => _ = write!(out, "\"{d}\""),
-        DeValue::Array(items) => {
-            out.push('[');
-            for (i, item) in items.iter().enumerate() {
-                if i > 0 {
-                    out.push(',');
-                }
-                write_json(item.get_ref(), out);
-            }
-            out.push(']');
-        }
-        DeValue::Table(table) => {
-            out.push('{');
-            for (i, (key, item)) in table.iter().enumerate() {
-                if i > 0 {
-                    out.push(',');
-                }
-                out.push_str(&serde_json::Value::from(key.get_ref().as_ref()).to_string());
-                out.push(':');
-                write_json(item.get_ref(), out);
-            }
-            out.push('}');
-        }
+        DeValue::String(s) => Node::String(Cow::Borrowed(s)),
+        DeValue::Integer(i) => Node::Number(match i64::from_str_radix(i.as_str(), i.radix()) {
+            Ok(n) => n.to_string().into(),
+            Err(_) => i.as_str().into(),
+        }),
+        DeValue::Float(f) => Node::Number(f.as_str().into()),
+        DeValue::Boolean(b) => Node::Bool(*b),
+        DeValue::Datetime(d) => Node::String(d.to_string().into()),
+        DeValue::Array(items) => Node::Array(items.iter().map(|item| node(item.get_ref())).collect()),
+        DeValue::Table(table) => Node::Object(
+            table.iter().map(|(key, item)| (Cow::Borrowed(&**key.get_ref()), node(item.get_ref()))).collect(),
+        ),
     }
 }
 
@@ -375,7 +357,7 @@ mod tests {
         root.need("summary", "say in one line what it detects");
         root.get("count").and_then(|c| c.whole(1, 9));
         let when = root.get("when").unwrap();
-        when.parse_json(|_| Err::<(), _>(()), |()| ("/source/0".into(), "unknown operator `prefx`".into()));
+        when.read_node(|_| Err::<(), _>(()), |()| ("/source/0".into(), "unknown operator `prefx`".into()));
         root.finish();
         let shown: Vec<_> = doc.problems().iter().map(ToString::to_string).collect();
         insta::assert_snapshot!(shown.join("\n"), @r"
@@ -389,8 +371,12 @@ mod tests {
     }
 
     #[test]
-    fn numbers_keep_their_literal_as_json() {
+    fn numbers_keep_their_literal() {
         let doc = Written::parse("a.toml", "x = [8.0, 8, 3.0e2, 'a\"b', true]\n");
-        assert_eq!(doc.root().get("x").unwrap().json(), r#"[8.0,8,3.0e2,"a\"b",true]"#);
+        let Node::Array(items) = doc.root().get("x").unwrap().node() else { panic!() };
+        assert_eq!(
+            format!("{items:?}"),
+            r#"[Number("8.0"), Number("8"), Number("3.0e2"), String("a\"b"), Bool(true)]"#
+        );
     }
 }

@@ -130,10 +130,13 @@ impl Affixes {
     }
 }
 
+/// So many pieces are sooner looked for one by one than an automaton for them is built.
+const FEW: usize = 8;
+
 /// Wildcards, found by one literal piece of each and then tried.
 #[derive(Clone, Debug)]
 struct Wildcards {
-    /// `None` if there are too many to build it: then every wildcard is tried.
+    /// `None` if there are few, or too many to build it: then every wildcard is tried.
     pieces: Option<AhoCorasick>,
     /// For each piece, the wildcards that are found by it.
     by_piece: Vec<Vec<(Wildcard, u32)>>,
@@ -164,7 +167,8 @@ impl Wildcards {
             });
             by_piece[place].push(one);
         }
-        let pieces = AhoCorasick::new(pieces.iter().map(|piece| piece.as_bytes())).ok();
+        let build = || AhoCorasick::new(pieces.iter().map(|piece| piece.as_bytes())).ok();
+        let pieces = (pieces.len() > FEW).then(build).flatten();
         (!by_piece.is_empty()).then_some(Self { pieces, by_piece })
     }
 

@@ -33,6 +33,7 @@ use matches::Way;
 use std::fmt;
 
 pub use clause::{Clause, pack};
+pub(super) use parse::node;
 pub use set::PatternSet;
 
 /// A field's path: the names from the event's root to it.
@@ -57,6 +58,11 @@ impl Pattern {
     /// Takes a pattern from data. Its keys have no order, so `$or` counts as written after its siblings.
     pub fn from_value(value: &serde_json::Value) -> Result<Self, PatternError> {
         parse::value(value)
+    }
+
+    /// Takes a pattern from a tree, in the order in which it is written.
+    pub fn from_node(node: &Node<'_>) -> Result<Self, PatternError> {
+        parse::tree(node)
     }
 
     /// Whether the event matches: the one definition of what patterns mean. Only an object can match.

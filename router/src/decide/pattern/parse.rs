@@ -50,18 +50,18 @@ const RESERVED: [&str; 24] = [
 
 pub(super) fn text(json: &str) -> Result<Pattern, PatternError> {
     match Node::parse(json) {
-        Ok(node) => compile(&node),
+        Ok(node) => tree(&node),
         Err(error) => Err(Place::default()
             .refuse(&format!("not JSON ({error})"), r#"write an object such as {"source": ["aws.s3"]}"#)),
     }
 }
 
 pub(super) fn value(value: &serde_json::Value) -> Result<Pattern, PatternError> {
-    compile(&node(value))
+    tree(&node(value))
 }
 
 /// Data as a tree; `$or` goes last, as if written after its siblings.
-fn node(value: &serde_json::Value) -> Node<'_> {
+pub(in crate::decide) fn node(value: &serde_json::Value) -> Node<'_> {
     use serde_json::Value;
     match value {
         Value::Null => Node::Null,
@@ -76,7 +76,7 @@ fn node(value: &serde_json::Value) -> Node<'_> {
     }
 }
 
-fn compile(node: &Node<'_>) -> Result<Pattern, PatternError> {
+pub(super) fn tree(node: &Node<'_>) -> Result<Pattern, PatternError> {
     let mut place = Place::default();
     let Node::Object(fields) = node else {
         return Err(place.refuse("a pattern is an object", r#"write {"source": ["aws.s3"]}"#));
@@ -101,7 +101,10 @@ impl Place {
     pub(super) fn below<T>(&mut self, step: &str, f: impl FnOnce(&mut Self) -> T) -> T {
         let length = self.0.len();
         self.0.push('/');
-        self.0.push_str(&step.replace('~', "~0").replace('/', "~1"));
+        match step.contains(['~', '/']) {
+            true => self.0.push_str(&step.replace('~', "~0").replace('/', "~1")),
+            false => self.0.push_str(step),
+        }
         let result = f(self);
         self.0.truncate(length);
         result
