@@ -150,6 +150,23 @@ proptest! {
         }
     }
 
+    /// (Few wildcards of a field are tried one by one, many are found by an automaton.)
+    #[test]
+    fn few_wildcards_and_many_find_the_same(
+        globs in prop::collection::vec("\\*?[abc]{1,3}(\\*[abc]{1,2})?\\*?", 0..40),
+        texts in prop::collection::vec("[abc]{0,8}", 1..4),
+    ) {
+        let patterns = globs.iter().filter_map(|glob| Pattern::from_value(&json!({"a": [{"wildcard": glob}]})).ok());
+        let patterns: Vec<Pattern> = patterns.collect();
+        let set = PatternSet::new(patterns.clone());
+        for text in texts {
+            let text = json!({"a": text}).to_string();
+            let event = Node::parse(&text).unwrap();
+            let expected: Vec<usize> = (0..patterns.len()).filter(|&i| patterns[i].matches(&event)).collect();
+            prop_assert_eq!(set.matches(&event), expected, "{}", text);
+        }
+    }
+
     #[test]
     fn packed_patterns_match_what_they_were_packed_from(
         patterns in prop::collection::vec(pattern(), 1..6),
