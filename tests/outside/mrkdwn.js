@@ -76,8 +76,8 @@ function shape(text) {
       case NodeType.Italic: found.push("italic"); break;
       case NodeType.Strike: found.push("strike"); break; // a resolved title
       case NodeType.Emoji:
-        // The oracle takes anything between two colons; Slack has no emoji of such a name.
-        if (/[^a-z0-9_+'-]/.test(node.name)) return;
+        // The oracle takes anything between two colons; Slack has no emoji of such a name, nor of the minutes of a time.
+        if (/[^a-z0-9_+'-]/.test(node.name) || /^[0-9]{2}$/.test(node.name)) return;
         throw new Error(`the emoji ${node.name}`);
       case NodeType.Root: break;
       default: throw new Error(`a node of type ${NodeType[node.type] || node.type}: ${node.source}`);
