@@ -1,6 +1,7 @@
 //! The filters that templates have beyond Tera's own. Those that make markup escape what they are given first, so
 //! their output is marked safe and everything else goes through [`escape::prose`].
 #![expect(clippy::needless_pass_by_value, reason = "the signature is Tera's")]
+use jiff::{Timestamp, fmt::rfc2822};
 use tera::{Error, Kwargs, State, StringInput, Tera, TeraResult, Value};
 
 use crate::{escape, shorten};
@@ -47,12 +48,19 @@ fn time(seconds: i64, _: Kwargs, _: &State) -> Value {
     Value::safe_string(if fallback == UNKNOWN { UNKNOWN } else { &token })
 }
 
+/// `{{ detail.startTime | time }}` in a playbook's text: a moment as AWS writes it (RFC 3339 or 2822), as all cards show one. What is no
+/// moment stays as it is.
+pub(crate) fn told_time(text: &str, _: Kwargs, _: &State) -> String {
+    let at = text.parse().ok().or_else(|| rfc2822::parse(text).ok().map(|zoned| zoned.timestamp()));
+    at.map_or_else(|| text.to_owned(), |at: Timestamp| utc(at.as_second()))
+}
+
 /// A moment that no calendar has.
 const UNKNOWN: &str = "?";
 
 /// `2026-11-22 08:06 UTC`.
 fn utc(seconds: i64) -> String {
-    match jiff::Timestamp::from_second(seconds) {
+    match Timestamp::from_second(seconds) {
         Ok(at) if seconds >= 0 => at.strftime("%Y-%m-%d %H:%M UTC").to_string(),
         _ => UNKNOWN.to_owned(),
     }

@@ -66,6 +66,7 @@ impl Texts {
 fn engine() -> Tera {
     let mut tera = Tera::default();
     tera.autoescape_on(Vec::<&str>::new());
+    tera.register_filter("time", filters::told_time);
     filters::register_bounds(&mut tera);
     tera
 }
@@ -96,6 +97,21 @@ mod tests {
         assert_eq!(texts.render(NAME, text, &context).unwrap(), wanted);
         assert_eq!(Texts::default().render("other", text, &context).unwrap(), wanted);
         assert_eq!(texts.render("other", "Isolate it {now}", &context).unwrap(), "Isolate it {now}");
+    }
+
+    #[test]
+    fn moments_read_alike() {
+        let rows = [
+            ("Thu, 15 Oct 2026 07:00:00 GMT", "2026-10-15 07:00 UTC"),
+            ("2026-10-15T16:00:00+09:00", "2026-10-15 07:00 UTC"),
+            ("soon", "soon"),
+            ("", ""),
+            ("9999-99-99T00:00:00Z", "9999-99-99T00:00:00Z"),
+        ];
+        for (told, shown) in rows {
+            let context = json!({"detail": {"startTime": told}});
+            assert_eq!(Texts::default().render("t", "{{ detail.startTime | time }}", &context).unwrap(), shown);
+        }
     }
 
     #[test]

@@ -6,11 +6,13 @@
 mod tests;
 
 use crate::values::{
-    entry::{ACTORS_MAX, Entry, REPORTS_MAX, Report, SCHEMA, SEEN_MAX, State, WINDOW_MAX, push_bounded},
+    entry::{ACTORS_MAX, Entry, REPORTS_MAX, Report, SCHEMA, SEEN_MAX, SET_ASIDE_MAX, State, WINDOW_MAX, push_bounded},
     finding::{Finding, Status},
+    text::digest,
     verdict::{Claim, Novelty},
 };
 use jiff::{SignedDuration, Timestamp};
+use std::collections::BTreeSet;
 
 /// The playbook's times.
 #[derive(Clone, Copy, Debug)]
@@ -128,6 +130,7 @@ fn is_known(entry: &Entry, finding: &Finding) -> bool {
 fn take_report(entry: &mut Entry, finding: &Finding) {
     let Some(at) = place(entry, finding) else {
         let acts = !finding.can_resolve;
+        entry.set_aside.remove(&aside(&finding.reporter, &finding.id));
         make_room(entry);
         entry.reports.push(Report {
             reporter: finding.reporter.clone(),
@@ -172,20 +175,32 @@ fn note_actor(entry: &mut Entry, finding: &Finding) {
     }
 }
 
-/// Beyond the limit the oldest report goes, one that is over before one that is not.
+/// Beyond the limit the oldest report goes, one that is over before one that is not; of the latter, the name is kept.
 fn make_room(entry: &mut Entry) {
     if entry.reports.len() >= REPORTS_MAX {
         let oldest = entry.reports.iter().enumerate().min_by_key(|(_, r)| (r.status == Status::Active, r.revision));
         if let Some((at, _)) = oldest {
-            let forgotten = entry.reports.remove(at);
-            entry.overflow |= forgotten.can_resolve && forgotten.status == Status::Active;
+            let report = entry.reports.remove(at);
+            if report.can_resolve && report.status == Status::Active {
+                entry.set_aside.insert(aside(&report.reporter, &report.id));
+            }
+            if entry.set_aside.len() > SET_ASIDE_MAX {
+                entry.set_aside.pop_last();
+                entry.overflow = true;
+            }
         }
     }
 }
 
+/// What is kept of a report's name: 48 bits, which a thousand of them share once in 500 million entries.
+fn aside(reporter: &str, id: &str) -> String {
+    digest([reporter, id])[..12].to_owned()
+}
+
 /// Over when every reporter that can say so says so; acts cannot.
 fn all_resolved(entry: &Entry) -> bool {
-    !entry.overflow && entry.reports.iter().filter(|r| r.can_resolve).all(|r| r.status == Status::Resolved)
+    let unsaid = entry.overflow || !entry.set_aside.is_empty();
+    !unsaid && entry.reports.iter().filter(|r| r.can_resolve).all(|r| r.status == Status::Resolved)
 }
 
 /// A verdict that is older than an act says nothing about what the act did.
@@ -220,6 +235,7 @@ fn blank(finding: &Finding, claim: &Claim) -> Entry {
         edit_due: None,
         waiting: Vec::new(),
         reports: Vec::new(),
+        set_aside: BTreeSet::new(),
         overflow: false,
         actors: Vec::new(),
         sessions: Vec::new(),

@@ -306,7 +306,8 @@ fn verified(entry: &mut Entry, at: usize, by: Option<&str>, now: Timestamp) {
 
 /// Where no reporter can ever say that it is over, a runbook that looked itself is the only one who can.
 fn close_if_acts_only(entry: &mut Entry, now: Timestamp) {
-    let acts_only = !entry.overflow && entry.reports.iter().all(|r| !r.can_resolve);
+    let unsaid = entry.overflow || !entry.set_aside.is_empty();
+    let acts_only = !unsaid && entry.reports.iter().all(|r| !r.can_resolve);
     if acts_only && entry.state == State::Open {
         (entry.state, entry.closed_at) = (State::Closed, Some(now));
         resolved(entry, now);

@@ -9,15 +9,18 @@ use super::{
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// The schema of what is stored; a newer one is refused.
 pub const SCHEMA: u32 = 1;
 /// Reports kept per entry (one per reporter and finding id).
 pub const REPORTS_MAX: usize = 32;
+/// Reports known by a digest only, per entry.
+pub const SET_ASIDE_MAX: usize = 1_000;
 /// Actors kept per entry.
 pub const ACTORS_MAX: usize = 16;
 /// Ids of acts kept per reporter, to know the same one again.
-pub const SEEN_MAX: usize = 64;
+pub const SEEN_MAX: usize = 48;
 /// Lines of history kept per entry.
 pub const HISTORY_MAX: usize = 50;
 /// Occurrences kept while counting towards a threshold.
@@ -76,7 +79,10 @@ pub struct Entry {
     pub waiting: Vec<Waiting>,
     /// What each reporter says.
     pub reports: Vec<Report>,
-    /// A report that was still active had to be forgotten: nobody can say that all is over.
+    /// Reports that were still active when they had to make room, each by a digest: they must still be said to be over.
+    #[serde(default)]
+    pub set_aside: BTreeSet<String>,
+    /// There were more than are kept: nobody can say that all is over.
     pub overflow: bool,
     /// Everybody who did it in this episode, by id.
     pub actors: Vec<String>,

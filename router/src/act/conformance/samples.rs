@@ -4,7 +4,7 @@ use crate::values::{
     action::{Effect, Mode, Stop},
     entry::{
         ACTORS_MAX, Card, Claimed, Entry, HISTORY_MAX, History, Hush, OWED_MAX, Owed, REPORTS_MAX, Report, SCHEMA,
-        SEEN_MAX, Shown, State, WINDOW_MAX, Waiting,
+        SEEN_MAX, SET_ASIDE_MAX, Shown, State, WINDOW_MAX, Waiting,
     },
     finding::{Actor, ActorKind, Resource, Status},
     remediation::{
@@ -15,7 +15,7 @@ use crate::values::{
     verdict::Novelty,
 };
 use jiff::{SignedDuration, Timestamp};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The longest id that AWS documents for findings and principals.
 const ID: usize = 512;
@@ -54,6 +54,7 @@ pub fn sample(fingerprint: &str, at: Timestamp) -> Entry {
         edit_due: None,
         waiting: Vec::new(),
         reports: vec![report(0, at)],
+        set_aside: BTreeSet::new(),
         overflow: false,
         actors: Vec::new(),
         window: Vec::new(),
@@ -132,6 +133,7 @@ pub fn maximal(fingerprint: &str, at: Timestamp) -> Entry {
             seen: list(SEEN_MAX, |m| long(m, 36)),
             ..report(n, at)
         }),
+        set_aside: (0..SET_ASIDE_MAX).map(|n| format!("{n:012x}")).collect(),
         overflow: true,
         actors: list(ACTORS_MAX, id),
         window: list(WINDOW_MAX, |_| at + SignedDuration::from_nanos(1)),

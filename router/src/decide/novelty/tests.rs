@@ -524,21 +524,44 @@ proptest! {
 }
 
 #[test]
-fn what_had_to_be_forgotten_keeps_a_problem_open() {
-    let mut entry = None;
+fn of_many_reports_each_must_be_said_to_be_over() {
     let report = |id: usize, status, now| {
         let finding = Finding { id: id.to_string(), status, sent: at(now), ..seen(finding(), now) };
         (finding, at(now))
     };
-    for id in 0..=REPORTS_MAX {
-        let (finding, now) = report(id, Status::Active, 1);
+    let most = REPORTS_MAX + SET_ASIDE_MAX;
+    for (reports, sentence, end) in
+        [(most, "as many as are known", State::Closed), (most + 1, "one more than are known", State::Open)]
+    {
+        let mut entry = None;
+        for id in 0..reports {
+            let (finding, now) = report(id, Status::Active, 1);
+            tell(&mut entry, &finding, timing(), now);
+        }
+        for id in 0..reports - 1 {
+            let (finding, now) = report(id, Status::Resolved, 2);
+            assert_eq!(tell(&mut entry, &finding, timing(), now), Novelty::Duplicate, "{id} of {reports}");
+        }
+        let (finding, now) = report(reports - 1, Status::Resolved, 2);
         tell(&mut entry, &finding, timing(), now);
+        assert_eq!(entry.unwrap().state, end, "{sentence}");
     }
+}
+
+#[test]
+fn what_was_set_aside_and_comes_again_is_known_once() {
+    let lines: Vec<String> = (0..=REPORTS_MAX).map(|id| format!("{id} gd/{id} active high")).collect();
+    let mut entry = None;
+    let mut hear = |line: &str| {
+        let (now, finding) = step(line);
+        tell(&mut entry, &finding, timing(), now)
+    };
+    lines.iter().for_each(|line| _ = hear(line));
+    hear("100 gd/0 active high");
     for id in 1..=REPORTS_MAX {
-        let (finding, now) = report(id, Status::Resolved, 2);
-        assert_eq!(tell(&mut entry, &finding, timing(), now), Novelty::Duplicate, "{id}: the first was never closed");
+        hear(&format!("200 gd/{id} resolved high"));
     }
-    assert_eq!(entry.unwrap().state, State::Open);
+    assert_eq!(hear("201 gd/0 resolved high"), Novelty::Resolved);
 }
 
 #[test]

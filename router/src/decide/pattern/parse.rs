@@ -101,9 +101,10 @@ impl Place {
     pub(super) fn below<T>(&mut self, step: &str, f: impl FnOnce(&mut Self) -> T) -> T {
         let length = self.0.len();
         self.0.push('/');
-        match step.contains(['~', '/']) {
-            true => self.0.push_str(&step.replace('~', "~0").replace('/', "~1")),
-            false => self.0.push_str(step),
+        if step.contains(['~', '/']) {
+            self.0.push_str(&step.replace('~', "~0").replace('/', "~1"));
+        } else {
+            self.0.push_str(step);
         }
         let result = f(self);
         self.0.truncate(length);
