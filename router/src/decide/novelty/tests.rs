@@ -556,7 +556,9 @@ fn what_was_set_aside_and_comes_again_is_known_once() {
         let (now, finding) = step(line);
         tell(&mut entry, &finding, timing(), now)
     };
-    lines.iter().for_each(|line| _ = hear(line));
+    for line in &lines {
+        hear(line);
+    }
     hear("100 gd/0 active high");
     for id in 1..=REPORTS_MAX {
         hear(&format!("200 gd/{id} resolved high"));
