@@ -38,7 +38,8 @@ fn ask(address: SocketAddr, patience: Duration) -> io::Result<String> {
     let mut daemon = TcpStream::connect_timeout(&address, patience)?;
     daemon.set_read_timeout(Some(patience))?;
     daemon.set_write_timeout(Some(patience))?;
-    write!(daemon, "GET /healthz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
+    // In one piece: who answers after the first part and hangs up breaks the pipe of the second.
+    daemon.write_all(format!("GET /healthz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").as_bytes())?;
     let mut answer = String::new();
     daemon.take(ANSWER_MAX).read_to_string(&mut answer)?;
     Ok(answer)
