@@ -3,7 +3,7 @@ use serde_json::{Map, Value};
 use tera::Context;
 
 use crate::view::{Kind, View};
-use crate::{escape, shorten};
+use crate::{escape, locale, shorten};
 
 /// How many units each text may have; what is not named here may have [`OTHER`].
 const LENGTHS: [(&str, usize); 7] =
@@ -26,7 +26,7 @@ const ITEMS: [(&str, usize); 8] = [
 const LINKS: [&str; 2] = ["link", "previous"];
 
 /// The context of one message.
-pub(crate) fn of(view: &View, labels: tera::Value) -> Result<Context, String> {
+pub(crate) fn of(view: &View) -> Result<Context, String> {
     let mut value = serde_json::to_value(view).map_err(|error| error.to_string())?;
     let mut more = Map::new();
     if let Some(fields) = value.as_object_mut() {
@@ -46,7 +46,7 @@ pub(crate) fn of(view: &View, labels: tera::Value) -> Result<Context, String> {
     }
     let mut context = Context::from_serialize(&value).map_err(|error| error.to_string())?;
     context.insert("more", &more);
-    context.insert_value("t", labels);
+    context.insert_value("t", locale::labels(view.locale).clone());
     Ok(context)
 }
 

@@ -55,6 +55,12 @@ pub(crate) fn told_time(text: &str, _: Kwargs, _: &State) -> String {
     at.map_or_else(|| text.to_owned(), |at: Timestamp| utc(at.as_second()))
 }
 
+/// `{{ resource.label | capital }}` at the start of a sentence: the first letter is a capital, the rest stays (`EBS volume`).
+pub(crate) fn capital(text: &str, _: Kwargs, _: &State) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
 /// A moment that no calendar has.
 const UNKNOWN: &str = "?";
 

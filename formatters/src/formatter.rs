@@ -7,7 +7,6 @@ use serde_json::Value;
 use tera::Tera;
 
 use crate::error::TemplateError;
-use crate::locale::Labels;
 use crate::view::{Kind, Locale, View};
 use crate::{context, escape, filters, json, limits, lint, sample, shorten};
 
@@ -98,7 +97,6 @@ impl Kind {
 #[derive(Debug)]
 pub struct Formatter {
     tera: Tera,
-    labels: Labels,
     sources: Sources,
 }
 
@@ -137,9 +135,8 @@ impl Formatter {
             errors.extend(lint::check(&path, &text));
             sources.insert(name, Source { text, path, own: true });
         }
-        let labels = Labels::shipped().map_err(|error| vec![error])?;
         let tera = load(&mut sources, &mut errors);
-        let made = Self { tera, labels, sources };
+        let made = Self { tera, sources };
         if errors.is_empty() && made.sources.values().any(|source| source.own) {
             errors = made.dry_run();
         }
@@ -150,7 +147,7 @@ impl Formatter {
     pub fn slack(&self, view: &View) -> Result<Message, TemplateError> {
         let name = view.kind.template();
         let failed = |reason: String| TemplateError::new(self.path(name), None, reason);
-        let context = context::of(view, self.labels.of(view.locale)).map_err(failed)?;
+        let context = context::of(view).map_err(failed)?;
         let rendered = self.tera.render(name, &context).map_err(|error| {
             let error = TemplateError::from_tera(&error, name);
             TemplateError { file: self.path(&error.file), ..error }
@@ -158,20 +155,6 @@ impl Formatter {
         let parsed = json::parse(&rendered).map_err(|error| self.not_json(name, &error))?;
         let (text, blocks) = limits::hold(parsed).map_err(failed)?;
         Ok(Message { text, blocks })
-    }
-
-    /// A word of the locale files; the key where there is none.
-    pub fn label(&self, locale: Locale, key: &str) -> String {
-        let labels = self.labels.of(locale);
-        let label = labels.as_map().and_then(|labels| labels.get(&key.to_owned().into()).cloned());
-        label.as_ref().and_then(tera::Value::as_str).unwrap_or(key).to_owned()
-    }
-
-    /// A word of a table of the locale files. Where the English one is empty, the program says it in more detail.
-    pub fn word(&self, locale: Locale, table: &str, key: &str) -> Option<String> {
-        let entry = |value: &tera::Value, key: &str| value.as_map()?.get(&key.to_owned().into()).cloned();
-        let word = entry(&entry(&self.labels.of(locale), table)?, key)?;
-        word.as_str().filter(|word| !word.is_empty()).map(str::to_owned)
     }
 
     fn path(&self, name: &str) -> String {

@@ -19,6 +19,7 @@ pub mod view;
 
 pub use error::TemplateError;
 pub use formatter::{Formatter, Message};
+pub use locale::{label, word};
 pub use terminal::terminal;
 pub use texts::Texts;
 pub use view::{Kind, Locale, View};

@@ -1,42 +1,47 @@
 //! The words on a card, in the reader's language: every built-in label comes from `locales/*.toml`.
-use serde_json::{Map, Value as Json};
+use std::sync::LazyLock;
+
 use tera::Value;
 
-use crate::error::TemplateError;
 use crate::view::Locale;
 
-const EN: (&str, &str) = ("locales/en.toml", include_str!("../locales/en.toml"));
-const JA: (&str, &str) = ("locales/ja.toml", include_str!("../locales/ja.toml"));
+const EN: &str = include_str!("../locales/en.toml");
+const JA: &str = include_str!("../locales/ja.toml");
 
-/// The labels of both languages, as templates see them under `t`; cheap to clone.
-#[derive(Clone, Debug)]
-pub(crate) struct Labels {
-    en: Value,
-    ja: Value,
+/// The labels of both languages, as templates see them under `t`: cheap to clone. (That both can be read is tested.)
+static LABELS: LazyLock<[Value; 2]> =
+    LazyLock::new(|| [EN, JA].map(|text| Value::from_serializable(&read(text).unwrap_or_default())));
+
+fn read(text: &str) -> Result<serde_json::Map<String, serde_json::Value>, toml::de::Error> {
+    toml::from_str(text)
 }
 
-impl Labels {
-    pub(crate) fn shipped() -> Result<Self, TemplateError> {
-        Ok(Self { en: Value::from_serializable(&read(EN)?), ja: Value::from_serializable(&read(JA)?) })
-    }
-
-    pub(crate) fn of(&self, locale: Locale) -> Value {
-        match locale {
-            Locale::En => self.en.clone(),
-            Locale::Ja => self.ja.clone(),
-        }
+pub(crate) fn labels(locale: Locale) -> &'static Value {
+    let [en, ja] = &*LABELS;
+    match locale {
+        Locale::En => en,
+        Locale::Ja => ja,
     }
 }
 
-fn read((file, text): (&str, &str)) -> Result<Map<String, Json>, TemplateError> {
-    toml::from_str(text).map_err(|error| {
-        let line = error.span().map(|span| 1 + text.get(..span.start).unwrap_or_default().matches('\n').count());
-        TemplateError::new(file, line, error.message())
-    })
+fn entry<'v>(labels: &'v Value, key: &str) -> Option<&'v Value> {
+    labels.as_map()?.get(&key.to_owned().into())
+}
+
+/// A label of the locale files; the key where there is none.
+pub fn label(locale: Locale, key: &str) -> &str {
+    entry(labels(locale), key).and_then(Value::as_str).unwrap_or(key)
+}
+
+/// A word of a table of the locale files. Where the English one is empty, the program says it in more detail.
+pub fn word(locale: Locale, table: &str, key: &str) -> Option<&'static str> {
+    entry(entry(labels(locale), table)?, key)?.as_str().filter(|word| !word.is_empty())
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value as Json;
+
     use super::*;
 
     /// `table.key = text` for every label.

@@ -67,6 +67,7 @@ fn engine() -> Tera {
     let mut tera = Tera::default();
     tera.autoescape_on(Vec::<&str>::new());
     tera.register_filter("time", filters::told_time);
+    tera.register_filter("capital", filters::capital);
     filters::register_bounds(&mut tera);
     tera
 }

@@ -293,7 +293,7 @@ impl<L: Ledger, M: Messenger, R: Remediator, P: Publisher> Router<'_, L, M, R, P
         if matches!(novelty, Novelty::New | Novelty::Reopened | Novelty::Escalated) {
             let whole = playbook.shows_event();
             let event = if whole { show::event_of(envelope.text, judged.element) } else { serde_json::Value::Null };
-            let context = show::context(facts.config, finding, claim, &event);
+            let context = show::context(facts.config, facts.config.locale, finding, claim, &event);
             let name = |i: usize| policy.playbooks[i].name.clone();
             let (shown, wrong) = show::shown(&facts, &name, &context, self.texts);
             entry.shown = Some(shown);

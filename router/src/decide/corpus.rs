@@ -3,7 +3,7 @@
 use super::{
     carrier::{Opened, open},
     config::Config,
-    playbook::Texts as Told,
+    playbook::{About, Texts as Told},
     policy::{Examined, Judged, Policy, UserFiles},
     rails, show,
 };
@@ -139,15 +139,17 @@ fn every_text_renders_in_both_languages_for_every_event_that_its_playbook_claims
     each_judged(&policy, &events(&policy), |path, text, judged| {
         let Verdict::Claimed(claim) = &judged.verdict else { return };
         let event = show::event_of(text, judged.element);
-        let context = show::context(&policy.config, &judged.finding, claim, &event);
         for playbook in std::iter::once(&claim.playbook).chain(&claim.also).map(|i| &policy.playbooks[*i]) {
             for locale in [Locale::En, Locale::Ja] {
+                let context = show::context(&policy.config, locale, &judged.finding, claim, &event);
                 let told: &Told = playbook.texts(locale);
                 for (key, template) in told.named() {
                     let name = playbook.text_name(locale, &key);
                     match texts.render(&name, template, &context) {
                         Err(error) => _ = wrong.insert(format!("{path}: {name}: {error}")),
-                        Ok(shown) if shown.trim().is_empty() => _ = wrong.insert(format!("{path}: {name} is empty")),
+                        Ok(shown) if shown.trim().is_empty() && !key.starts_with("next") => {
+                            _ = wrong.insert(format!("{path}: {name} is empty"))
+                        }
                         Ok(shown) if key == "title" && !path.starts_with("hostile") && shown.chars().count() > 150 => {
                             wrong.insert(format!("{path}: {name} has {} characters", shown.chars().count()));
                         }
@@ -221,7 +223,7 @@ fn no_undo() -> Stop {
 #[test]
 fn the_playbooks_are_whole_and_distinct() {
     let policy = policy();
-    let mut patterns = BTreeMap::new();
+    let (mut patterns, mut scopes) = (BTreeMap::new(), BTreeMap::new());
     for playbook in &policy.playbooks {
         let name = &playbook.name;
         let ja = playbook.tell_ja.as_ref().unwrap_or_else(|| panic!("{name} has no Japanese"));
@@ -233,6 +235,10 @@ fn the_playbooks_are_whole_and_distinct() {
                 .split('-')
                 .all(|w| !w.is_empty() && w.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit()));
             assert!(kebab, "{name}: {weakness}");
+        }
+        if matches!(playbook.about, About::Account | About::Region) {
+            let known = scopes.entry(&playbook.weakness).or_insert((playbook.about, name));
+            assert_eq!(known.0, playbook.about, "{name} and {}: one card or two?", known.1);
         }
         if let Some(when) = &playbook.when {
             let known = patterns.insert(format!("{when:?}"), name);

@@ -74,15 +74,17 @@ pub enum CatchAll {
     Reporter(String),
 }
 
-/// What a problem is about: the resource, who did it, or the account as a whole.
+/// What a problem is about: the resource, who did it, or the account, as a whole or in one Region.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum About {
     /// The finding's first resource.
     Resource,
     /// The actor; the resource where the event names nobody.
     Actor,
-    /// The account.
+    /// The account, whatever Region tells.
     Account,
+    /// The account in the finding's Region: settings that each Region has of its own.
+    Region,
 }
 
 /// Tell only when `count` came `within` a time, counted per values of `by`.
@@ -331,7 +333,12 @@ impl Judge {
         judge.severity = table.get("severity").and_then(|s| s.parse(str::parse));
         judge.quiet = table.get("quiet").and_then(|q| q.parse(time::parse_duration)).unwrap_or(day);
         judge.memory = table.get("memory").and_then(|m| m.parse(time::parse_duration)).unwrap_or(day);
-        let about = [("resource", About::Resource), ("actor", About::Actor), ("account", About::Account)];
+        let about = [
+            ("resource", About::Resource),
+            ("actor", About::Actor),
+            ("account", About::Account),
+            ("region", About::Region),
+        ];
         judge.about = table.get("about").and_then(|a| a.word(&about)).unwrap_or(About::Resource);
         judge.threshold = table.get("threshold").and_then(|t| t.table()).and_then(|table| {
             let count = table.need("count", "how many").and_then(|c| c.whole(2, 1_000));

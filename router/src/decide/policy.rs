@@ -388,7 +388,7 @@ impl Policy {
         let weakness = playbook.weakness.clone().unwrap_or_else(|| format!("{}:{}", finding.reporter, finding.problem));
         let about = about(playbook.about, finding);
         let global = identity::is_global(&about.kind) || about.kind == PRINCIPAL;
-        let region = (!global).then(|| finding.region.clone());
+        let region = (playbook.about == About::Region || !global).then(|| finding.region.clone());
         let by = playbook.threshold.iter().flat_map(|t| &t.by).map(|p| tree.text_at(p).unwrap_or_default());
         let fingerprint = fingerprint(finding, region.as_deref(), &about, &weakness, by);
         Verdict::Claimed(Box::new(Claim {
@@ -469,7 +469,7 @@ fn read_all<T>(
 fn about(about: About, finding: &Finding) -> Resource {
     let first = || finding.resources.first().cloned().unwrap_or_else(|| source::account_resource(&finding.account));
     match (about, &finding.actor) {
-        (About::Account, _) => source::account_resource(&finding.account),
+        (About::Account | About::Region, _) => source::account_resource(&finding.account),
         (About::Actor, Some(actor)) => {
             let kind = match actor.kind {
                 ActorKind::Root => return source::account_resource(&finding.account),

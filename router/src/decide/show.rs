@@ -5,6 +5,7 @@ use super::{
     plan::Facts,
     remediation::{Ask, needed, open_to, standing},
     runbook::{ASSUME_ROLE, Catalogue},
+    source::FINDING,
 };
 use crate::values::{
     action::{Notify, NotifyMode},
@@ -29,18 +30,23 @@ use serde_json::{Value, json};
 const SHOWN_MAX: usize = 600;
 
 /// Everything that a text template of a playbook can name, from a finding and its event.
-pub fn context(config: &Config, finding: &Finding, claim: &Claim, event: &Value) -> Value {
-    let known = config.account(&finding.account).and_then(|a| a.name.as_deref());
+pub fn context(config: &Config, locale: Locale, finding: &Finding, claim: &Claim, event: &Value) -> Value {
+    let account = config.account(&finding.account).and_then(|a| a.name.as_deref()).unwrap_or(&finding.account);
     let about = &claim.about;
+    let word = |table, key| findings_formatters::word(locale, table, key);
+    let label = word("resource", &about.kind).or_else(|| word("resource", "Other")).unwrap_or_default();
     json!({
         "resource": {
-            "type": about.kind, "id": about.id, "name": name(about),
+            "type": about.kind, "label": label, "id": about.id,
+            // What names nothing is looked for in its account.
+            "name": if about.kind == FINDING { account } else { name(about) },
             "arn": about.arn.as_deref().unwrap_or(&about.id), "account": about.account.as_deref().unwrap_or(&finding.account),
         },
         "actor": finding.actor.as_ref().map(|a| json!({
-            "kind": a.kind, "id": a.id, "name": a.name, "account": a.account, "source_ip": a.source_ip,
+            "kind": a.kind, "id": a.id, "account": a.account, "source_ip": a.source_ip,
+            "name": if a.kind == ActorKind::Anonymous { word("actor", "anonymous").unwrap_or(&a.name) } else { &a.name },
         })),
-        "account": { "id": finding.account, "name": known.unwrap_or(&finding.account) },
+        "account": { "id": finding.account, "name": account },
         "region": finding.region,
         "finding": {
             "type": finding.kind, "title": finding.title.trim_end_matches('.'), "description": finding.description,
@@ -107,7 +113,7 @@ pub fn sample_context() -> Value {
         also: Vec::new(),
         notes: Vec::new(),
     };
-    context(&Config::default(), &finding, &claim, &Value::Null)
+    context(&Config::default(), Locale::En, &finding, &claim, &Value::Null)
 }
 
 /// Renders a playbook's texts. A text that does not render must not lose the finding: the producer's own title stands in
@@ -130,7 +136,8 @@ pub fn shown(
         let rendered = texts.render(&name, text, context);
         let rendered =
             if finding.actor.is_none() { rendered.or_else(|_| texts.render(&name, text, &nameless)) } else { rendered };
-        rendered.map_err(|e| mistakes.push(e.to_string())).ok().map(|text| cut(&text, SHOWN_MAX).to_owned())
+        let rendered = rendered.map_err(|e| mistakes.push(e.to_string())).ok();
+        rendered.filter(|text| !text.trim().is_empty()).map(|text| cut(&text, SHOWN_MAX).to_owned())
     });
     let title = rendered.next().flatten();
     let why = rendered.next().flatten();

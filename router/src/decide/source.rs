@@ -436,9 +436,11 @@ pub fn account_resource(account: &str) -> Resource {
     }
 }
 
-/// The finding itself, as a resource.
+/// What a finding is about that names nothing: itself.
+pub const FINDING: &str = "Finding";
+
 fn finding_resource(id: &str) -> Resource {
-    Resource { kind: "Finding".into(), id: short(id, ID_MAX).into_owned(), ..account_resource("") }
+    Resource { kind: FINDING.into(), id: short(id, ID_MAX).into_owned(), ..account_resource("") }
 }
 
 /// Names a pointer's path; array indices are not names.

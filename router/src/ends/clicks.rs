@@ -125,7 +125,7 @@ impl Intake {
         let text = escape::mrkdwn(&format!("⛔ {why}"));
         let section = json!({ "type": "section", "text": { "type": "mrkdwn", "text": text, "verbatim": true } });
         let said = Message { text: "⛔".to_owned(), blocks: json!([section]) };
-        let close = self.router.formatter.label(self.router.policy.config.locale, "dialog_close");
+        let close = findings_formatters::label(self.router.policy.config.locale, "dialog_close");
         let view = modal(&said, &close, None);
         Clicked { answer: Some(json!({ "response_action": "update", "view": view })), go_on: None }
     }
@@ -192,8 +192,8 @@ impl Intake {
     /// A refusal in the language of the cards.
     fn said(&self, refusal: &Refusal) -> String {
         let locale = self.router.policy.config.locale;
-        let translated = self.router.formatter.word(locale, "refusal", refusal.word);
-        translated.unwrap_or_else(|| refusal.why.clone())
+        let translated = findings_formatters::word(locale, "refusal", refusal.word);
+        translated.map_or_else(|| refusal.why.clone(), str::to_owned)
     }
 
     async fn hush(&self, fingerprint: &str, user: &str, span: Option<&str>) -> Result<Option<String>, Refusal> {
@@ -225,7 +225,7 @@ impl Intake {
         let rendered = self.router.formatter.slack(&view).map_err(|e| Refusal::new("slack", e.to_string()))?;
         let kept = Kept { ask: ask.as_str().to_owned(), id: id.to_owned(), plan: remediation.plan() };
         let kept = serde_json::to_string(&kept).map_err(|e| Refusal::new("slack", e.to_string()))?;
-        let close = self.router.formatter.label(config.locale, "dialog_close");
+        let close = findings_formatters::label(config.locale, "dialog_close");
         let dialog = modal(&rendered, &close, Some(&kept));
         self.router.messenger.open_dialog(trigger, &dialog).await.map_err(|why| Refusal::new("slack", why))?;
         Ok(None)

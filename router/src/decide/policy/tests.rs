@@ -250,16 +250,31 @@ fn the_same_problem_has_the_same_fingerprint() {
     }
 }
 
+/// The fingerprint and the Region of the problem that an event tells.
+fn claimed(policy: &Policy, text: &str) -> (String, Option<String>) {
+    let Opened::Event(mut envelope) = open(text, policy.fields()) else { panic!("{text}") };
+    let (Examined::Findings(mut findings), _) = policy.examine(&mut envelope, at(0)) else { panic!("{text}") };
+    let one = findings.next(&envelope).unwrap();
+    let Verdict::Claimed(claim) = one.verdict else { panic!("{text}") };
+    (claim.fingerprint, claim.region)
+}
+
+#[test]
+fn what_each_region_has_of_its_own_is_a_problem_of_each() {
+    for (about, apart) in [("region", true), ("account", false)] {
+        let judged = format!("[judge]\nabout = '{about}'");
+        let policy = load("", vec![playbook_file("mine", "when.detail.type = ['T']", &judged)]);
+        let here = guardduty("T");
+        let (there, again) = (here.replace("eu-west-1", "us-east-1"), here.replace("bob", "eve"));
+        assert_eq!(claimed(&policy, &here) != claimed(&policy, &there), apart, "{about}");
+        assert_eq!(claimed(&policy, &here), claimed(&policy, &again), "{about}");
+    }
+}
+
 #[test]
 fn reporters_of_one_problem_agree_and_global_resources_have_no_region() {
     let policy = load("", Vec::new());
-    let fingerprint = |text: &str| {
-        let Opened::Event(mut envelope) = open(text, policy.fields()) else { panic!("{text}") };
-        let (Examined::Findings(mut findings), _) = policy.examine(&mut envelope, at(0)) else { panic!("{text}") };
-        let one = findings.next(&envelope).unwrap();
-        let Verdict::Claimed(claim) = one.verdict else { panic!("{text}") };
-        (claim.fingerprint, claim.region)
-    };
+    let fingerprint = |text: &str| claimed(&policy, text);
     let first = fingerprint(include_str!("../../../../fixtures/public-bucket/03-config-says-non-compliant.json"));
     for other in [
         include_str!("../../../../fixtures/public-bucket/01-block-public-access-removed.json"),
@@ -311,6 +326,7 @@ fn a_problem_is_about_the_resource_the_actor_or_the_account() {
     let rows = [
         ("The first resource.", About::Resource, None, ("AwsEc2Instance", instance().id, None)),
         ("The account.", About::Account, Some(ActorKind::IamUser), ("AwsAccount", ACCOUNT.to_owned(), None)),
+        ("The account in a Region.", About::Region, None, ("AwsAccount", ACCOUNT.to_owned(), None)),
         ("Nobody is named: the resource.", About::Actor, None, ("AwsEc2Instance", instance().id, None)),
         ("A user.", About::Actor, Some(ActorKind::IamUser), ("AwsIamUser", name.to_owned(), Some("444455556666"))),
         ("A role.", About::Actor, Some(ActorKind::RoleSession), ("AwsIamRole", name.to_owned(), Some("444455556666"))),

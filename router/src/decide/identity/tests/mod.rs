@@ -83,6 +83,17 @@ fn every_reader_is_known_by_name_and_says_what_it_touches() {
 }
 
 #[test]
+fn every_kind_has_a_word_in_every_language() {
+    use findings_formatters::{Locale, word};
+    let kinds = super::kinds::all().iter().map(|kind| kind.name.as_str());
+    let nameless: Vec<_> = kinds
+        .flat_map(|kind| [(kind, Locale::En), (kind, Locale::Ja)])
+        .filter(|(kind, locale)| word(*locale, "resource", kind).is_none())
+        .collect();
+    assert!(nameless.is_empty(), "{nameless:?}");
+}
+
+#[test]
 fn global_kinds_have_no_region() {
     for kind in
         ["AwsIamUser", "AwsIamRole", "AwsIamAccessKey", "AwsS3Bucket", "AwsAccount", "AwsCloudFrontDistribution"]
