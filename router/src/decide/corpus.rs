@@ -148,7 +148,7 @@ fn every_text_renders_in_both_languages_for_every_event_that_its_playbook_claims
                     match texts.render(&name, template, &context) {
                         Err(error) => _ = wrong.insert(format!("{path}: {name}: {error}")),
                         Ok(shown) if shown.trim().is_empty() && !key.starts_with("next") => {
-                            _ = wrong.insert(format!("{path}: {name} is empty"))
+                            wrong.insert(format!("{path}: {name} is empty"));
                         }
                         Ok(shown) if key == "title" && !path.starts_with("hostile") && shown.chars().count() > 150 => {
                             wrong.insert(format!("{path}: {name} has {} characters", shown.chars().count()));

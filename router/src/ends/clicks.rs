@@ -126,7 +126,7 @@ impl Intake {
         let section = json!({ "type": "section", "text": { "type": "mrkdwn", "text": text, "verbatim": true } });
         let said = Message { text: "⛔".to_owned(), blocks: json!([section]) };
         let close = findings_formatters::label(self.router.policy.config.locale, "dialog_close");
-        let view = modal(&said, &close, None);
+        let view = modal(&said, close, None);
         Clicked { answer: Some(json!({ "response_action": "update", "view": view })), go_on: None }
     }
 
@@ -226,7 +226,7 @@ impl Intake {
         let kept = Kept { ask: ask.as_str().to_owned(), id: id.to_owned(), plan: remediation.plan() };
         let kept = serde_json::to_string(&kept).map_err(|e| Refusal::new("slack", e.to_string()))?;
         let close = findings_formatters::label(config.locale, "dialog_close");
-        let dialog = modal(&rendered, &close, Some(&kept));
+        let dialog = modal(&rendered, close, Some(&kept));
         self.router.messenger.open_dialog(trigger, &dialog).await.map_err(|why| Refusal::new("slack", why))?;
         Ok(None)
     }
