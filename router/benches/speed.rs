@@ -88,7 +88,7 @@ fn card(policy: &Policy, formatter: &Formatter, texts: &Texts, body: &str, now: 
     let facts = Facts { config, catalogue, playbook, finding: &one.finding, claim, novelty, tree: one.tree, now };
     let actions = plan(&facts, &mut entry, &mut Tallies::new());
     let Some(Action::Notify(notify)) = actions.into_iter().next() else { return 0 };
-    let context = show::context(facts.config, &one.finding, claim, &serde_json::Value::Null);
+    let context = show::context(facts.config, facts.config.locale, &one.finding, claim, &serde_json::Value::Null);
     entry.shown = Some(show::shown(&facts, &|i| policy.playbooks[i].name.clone(), &context, texts).0);
     let view = show::view(&policy.config, &entry, &notify, novelty, None, None);
     formatter.slack(&view).unwrap().text.len()
