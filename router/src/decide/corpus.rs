@@ -248,6 +248,21 @@ fn the_playbooks_are_whole_and_distinct() {
 }
 
 /// Every remediation, as `router/playbooks/REMEDIATIONS.md` shows it.
+/// Holds that a generated document of `playbooks/` is as it is now; it is long, so only the lines that differ are shown.
+fn documented(file: &str, now: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("playbooks").join(file);
+    if std::env::var_os("FINDINGS_ROUTER_BLESS").is_some() {
+        fs::write(&path, now).unwrap();
+    }
+    let written = fs::read_to_string(&path).unwrap_or_default();
+    let beyond = |all: &str, of: &str| -> Vec<String> {
+        let of: BTreeSet<&str> = of.lines().collect();
+        all.lines().filter(|line| !of.contains(line)).map(str::to_owned).collect()
+    };
+    let (missing, stale) = (beyond(now, &written), beyond(&written, now));
+    assert!(written == now, "{file} is old, write it anew with FINDINGS_ROUTER_BLESS=1: {missing:#?} for {stale:#?}");
+}
+
 fn remediations(policy: &Policy) -> String {
     let mut out = String::from(
         "# Remediations\n\nWhich runbook answers which weakness, made from the playbooks and the catalogue by a test \
@@ -280,12 +295,8 @@ fn remediations(policy: &Policy) -> String {
 #[test]
 fn the_remediations_are_documented() {
     let policy = policy();
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("playbooks/REMEDIATIONS.md");
     let now = remediations(&policy);
-    if std::env::var_os("FINDINGS_ROUTER_BLESS").is_some() {
-        fs::write(&path, &now).unwrap();
-    }
-    assert_eq!(fs::read_to_string(&path).unwrap_or_default(), now, "write it anew with FINDINGS_ROUTER_BLESS=1");
+    documented("REMEDIATIONS.md", &now);
     let playbooks = policy.playbooks.iter().filter(|p| !p.remediate.is_empty()).count();
     assert!(playbooks >= 40, "{playbooks} playbooks have a remediation");
     let unnamed: Vec<_> = now.lines().filter(|l| l.ends_with("|  |")).collect();
@@ -357,11 +368,7 @@ fn the_coverage_is_documented_and_every_known_type_and_rule_has_a_playbook() {
         format!("| {reporter} | `{kind}` | {playbook} | {runbooks} |\n")
     };
     out.extend(rows.iter().map(row));
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("playbooks/COVERAGE.md");
-    if std::env::var_os("FINDINGS_ROUTER_BLESS").is_some() {
-        fs::write(&path, &out).unwrap();
-    }
-    assert_eq!(fs::read_to_string(&path).unwrap_or_default(), out, "write it anew with FINDINGS_ROUTER_BLESS=1");
+    documented("COVERAGE.md", &out);
 }
 
 /// A playbook that nothing ever claims is a promise that nobody tried.
