@@ -66,6 +66,8 @@ pub(super) fn guardduty(event: &Node<'_>) -> Option<Actor> {
     told.actor()
 }
 
+pub(super) const SIGNED_IN_AS: &str = "/detail/additionalEventData/UserName";
+
 /// `CloudTrail`'s `userIdentity`.
 pub(super) fn cloudtrail_identity<'n>(event: &'n Node<'n>) -> Option<Principal<'n>> {
     let identity = event.pointer("/detail/userIdentity").filter(|i| matches!(i, Node::Object(_)))?;
@@ -73,7 +75,8 @@ pub(super) fn cloudtrail_identity<'n>(event: &'n Node<'n>) -> Option<Principal<'
     Some(Principal {
         kind: field("/type").unwrap_or_default(),
         id: field("/principalId"),
-        name: field("/userName"),
+        // Identity Center's sign-ins tell whom they are of by an id, and the name beside (its user guide, "sign-in events").
+        name: field("/userName").or_else(|| field("/onBehalfOf/userId").and(text(event, SIGNED_IN_AS))),
         arn: field("/arn"),
         account: field("/accountId").or_else(|| text(event, "/detail/recipientAccountId")),
         region: text(event, "/detail/awsRegion").or_else(|| text(event, "/region")),

@@ -57,7 +57,7 @@ static POINTERS: LazyLock<Vec<String>> = LazyLock::new(|| {
     {
         pointers.push(format!("/detail/{at}"));
     }
-    pointers.push("/region".to_owned());
+    pointers.extend(["/region", actor::SIGNED_IN_AS].map(str::to_owned));
     pointers.sort();
     pointers.dedup();
     pointers
