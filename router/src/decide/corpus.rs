@@ -145,7 +145,7 @@ fn every_text_renders_in_both_languages_for_every_event_that_its_playbook_claims
                 let told: &Told = playbook.texts(locale);
                 for (key, template) in told.named() {
                     let name = playbook.text_name(locale, &key);
-                    match texts.render(&name, template, &context) {
+                    match show::render(&texts, locale, &name, template, &context) {
                         Err(error) => _ = wrong.insert(format!("{path}: {name}: {error}")),
                         Ok(shown) if shown.trim().is_empty() && !key.starts_with("next") => {
                             wrong.insert(format!("{path}: {name} is empty"));

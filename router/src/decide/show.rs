@@ -17,7 +17,7 @@ use crate::values::{
     verdict::{Claim, Novelty},
 };
 use findings_formatters::{
-    Texts, escape,
+    TemplateError, Texts, escape,
     view::{
         AccountView, ActorView, HushView, Kind, LineView, Locale, RemediationView, ReporterView, ResourceView,
         StormView, View,
@@ -127,15 +127,8 @@ pub fn shown(
     let (finding, claim) = (facts.finding, facts.claim);
     let locale = facts.config.locale;
     let mut mistakes = Vec::new();
-    // A text about an act may name whoever did it without asking; a record may not say who that was.
-    let mut nameless = context.clone();
-    nameless["actor"] =
-        json!({ "kind": "unknown", "id": "", "name": nobody(locale), "account": null, "source_ip": null });
     let mut rendered = facts.playbook.texts(locale).named().into_iter().map(|(key, text)| {
-        let name = facts.playbook.text_name(locale, &key);
-        let rendered = texts.render(&name, text, context);
-        let rendered =
-            if finding.actor.is_none() { rendered.or_else(|_| texts.render(&name, text, &nameless)) } else { rendered };
+        let rendered = render(texts, locale, &facts.playbook.text_name(locale, &key), text, context);
         let rendered = rendered.map_err(|e| mistakes.push(e.to_string())).ok();
         rendered.filter(|text| !text.trim().is_empty()).map(|text| cut(&text, SHOWN_MAX).to_owned())
     });
@@ -155,6 +148,18 @@ pub fn shown(
         exercise: finding.exercise.map(|e| format!("{e:?}").to_lowercase()),
     };
     (shown, mistakes)
+}
+
+/// One text. A text about an act may name whoever did it without asking; a record may not say who that was.
+pub fn render(texts: &Texts, locale: Locale, name: &str, text: &str, context: &Value) -> Result<String, TemplateError> {
+    let rendered = texts.render(name, text, context);
+    if rendered.is_ok() || !context["actor"].is_null() {
+        return rendered;
+    }
+    let mut nameless = context.clone();
+    nameless["actor"] =
+        json!({ "kind": "unknown", "id": "", "name": nobody(locale), "account": null, "source_ip": null });
+    texts.render(name, text, &nameless).or(rendered)
 }
 
 fn nobody(locale: Locale) -> &'static str {
