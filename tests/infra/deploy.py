@@ -307,7 +307,7 @@ def daemon(story):
         try:
             eventually("the daemon is healthy", lambda: subprocess.run(health, env=environment, cwd=home, capture_output=True).returncode == 0, said)
             story.finding("guardduty-brute-force/01-instance-is-the-target.json")
-            story.card("Password guessing against bastion-dev")
+            story.card("password guessing against bastion-dev")
             story.done()
             os.killpg(running.pid, signal.SIGTERM)
             eventually("the daemon stops", lambda: running.poll() is not None, said)

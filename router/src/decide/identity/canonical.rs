@@ -54,16 +54,16 @@ impl Told<'_> {
         // `AWS::EC2::Instance:i-…`, `AWS::SSM::ManagedInstanceInventory/i-…`, `AWS::::Account:111122223333`
         let (kind, id) = typed(told).unwrap_or((self.kind, told));
         let arn = Arn::parse(id).map(|arn| (id, arn)).or_else(|| self.arn.and_then(|a| Some((a, Arn::parse(a)?))));
-        let (kind, id) = match arn.and_then(|(_, arn)| kinds::of_arn(&arn)) {
-            Some((kind, id)) => (kind.name.as_str().into(), id),
+        let (kind, id, called) = match arn.and_then(|(_, arn)| kinds::of_arn(&arn)) {
+            Some((kind, id, called)) => (kind.name.as_str().into(), id, called),
             None => match kinds::named(kind).or_else(|| kinds::of_prefix(id).filter(|_| kind.is_empty())) {
-                Some(kind) => (kind.name.as_str().into(), bare(kind, id)?.to_owned()),
-                None => (foreign(kind), id.to_owned()),
+                Some(kind) => (kind.name.as_str().into(), bare(kind, id)?.to_owned(), None),
+                None => (foreign(kind), id.to_owned(), None),
             },
         };
         let id = known(cut(id.trim(), ID_MAX))?.to_owned();
         let tags = tags(self.tags);
-        let name = tags.iter().find(|(key, _)| key == "Name").map(|(_, name)| name.as_str()).or(self.name);
+        let name = tags.iter().find(|(key, _)| key == "Name").map(|(_, name)| name.as_str()).or(self.name).or(called);
         let name = name.and_then(known).map(|n| cut(n, NAME_MAX)).filter(|n| *n != id).map(str::to_owned);
         let account = self.account.filter(|a| is_account(a)).or_else(|| arn?.1.owner());
         let account = account.or_else(|| (kind == "AwsAccount").then_some(id.as_str()));

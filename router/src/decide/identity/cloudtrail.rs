@@ -101,7 +101,7 @@ impl Row {
             paths => {
                 let parts: Option<Vec<&str>> = paths.iter().map(|path| texts(top, path).first().copied()).collect();
                 // A bus may be told by its ARN.
-                let tail = |part: &str| Arn::parse(part).and_then(|arn| kinds::of_arn(&arn)).map(|(_, id)| id);
+                let tail = |part: &str| Arn::parse(part).and_then(|arn| kinds::of_arn(&arn)).map(|(_, id, _)| id);
                 let joined = parts.map(|p| p.iter().map(|p| tail(p).unwrap_or_else(|| (*p).to_owned())).collect());
                 joined.and_then(|parts: Vec<String>| resource(&parts.join("/"))).into_iter().collect()
             }

@@ -33,6 +33,7 @@ enum Rule {
     First,
     Colon,
     Last,
+    Named,
     Whole,
     Account,
     Joined,
@@ -115,13 +116,17 @@ pub(super) fn of_prefix(id: &str) -> Option<&'static Kind> {
     INDEX.prefixes.iter().find(|(prefix, _)| starts(prefix)).map(|(_, kind)| *kind)
 }
 
-/// The kind of an ARN, and the canonical id in it.
-pub(super) fn of_arn(arn: &Arn<'_>) -> Option<(&'static Kind, String)> {
-    INDEX.services.get(arn.service)?.iter().find_map(|pattern| pattern.read(arn).map(|id| (pattern.kind, id)))
+/// The kind of an ARN, the canonical id in it, and the name where both are in it.
+pub(super) fn of_arn<'a>(arn: &Arn<'a>) -> Option<(&'static Kind, String, Option<&'a str>)> {
+    INDEX.services.get(arn.service)?.iter().find_map(|pattern| {
+        let (id, name) = pattern.read(arn)?;
+        Some((pattern.kind, id, name))
+    })
 }
 
 impl Pattern {
-    fn read(&self, arn: &Arn<'_>) -> Option<String> {
+    fn read<'a>(&self, arn: &Arn<'a>) -> Option<(String, Option<&'a str>)> {
+        let mut name = None;
         let rest = arn.resource.strip_prefix(self.start)?;
         let (star, rest) = match self.after_star {
             Some(after) => rest.split_once(after).filter(|(star, _)| !star.is_empty())?,
@@ -132,14 +137,19 @@ impl Pattern {
             Rule::First => rest.split(['/', ':']).next()?,
             Rule::Colon => rest.split(':').next()?,
             Rule::Last => rest.rsplit('/').next()?,
+            Rule::Named => {
+                let (called, id) = rest.split_once('/')?;
+                name = Some(called);
+                id
+            }
             Rule::Whole => arn.resource,
             Rule::Account => arn.owner().filter(|_| rest.is_empty())?,
             Rule::Secret => without_suffix(rest),
             Rule::Joined | Rule::Image if rest.is_empty() => "",
-            Rule::Joined => return Some(format!("{star}/{rest}")),
-            Rule::Image => return Some(format!("{star}@sha256:{rest}")),
+            Rule::Joined => return Some((format!("{star}/{rest}"), None)),
+            Rule::Image => return Some((format!("{star}@sha256:{rest}"), None)),
         };
-        (!id.trim().is_empty()).then(|| id.to_owned())
+        (!id.trim().is_empty()).then(|| (id.to_owned(), name))
     }
 }
 
