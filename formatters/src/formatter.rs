@@ -165,7 +165,7 @@ impl Formatter {
     fn dry_run(&self) -> Vec<TemplateError> {
         let mut errors = Vec::new();
         for kind in Kind::ALL {
-            for locale in [Locale::En, Locale::Ja] {
+            for locale in Locale::ALL {
                 for view in [sample::full(kind, locale), sample::bare(kind, locale)] {
                     if let Err(error) = self.slack(&view)
                         && !errors.iter().any(|e: &TemplateError| (&e.file, e.line) == (&error.file, error.line))

@@ -15,6 +15,11 @@ pub enum Locale {
     Ja,
 }
 
+impl Locale {
+    /// Every language.
+    pub const ALL: [Self; 2] = [Self::En, Self::Ja];
+}
+
 /// Which message about the problem this is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]

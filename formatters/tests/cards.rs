@@ -58,7 +58,7 @@ fn a_resolved_card_says_so_and_offers_nothing() {
 
 #[test]
 fn a_usual_card_is_about_ten_lines() {
-    for locale in [Locale::En, Locale::Ja] {
+    for locale in Locale::ALL {
         let mut view = sample::full(Kind::Card, locale);
         (view.exercise, view.previous, view.signals) = (None, None, Vec::new());
         view.remediations.truncate(1);
@@ -70,7 +70,7 @@ fn a_usual_card_is_about_ten_lines() {
 #[test]
 fn every_state_of_a_remediation_has_words() {
     let mut text = String::new();
-    for locale in [Locale::En, Locale::Ja] {
+    for locale in Locale::ALL {
         let states = [
             "proposed",
             "denied",
@@ -148,7 +148,7 @@ fn a_card_about_an_account_does_not_name_it_twice() {
 /// Slack does not format a code span that touches a full-width character.
 #[test]
 fn code_spans_stand_free_in_both_languages() {
-    for locale in [Locale::En, Locale::Ja] {
+    for locale in Locale::ALL {
         for view in Kind::ALL.into_iter().flat_map(|kind| [sample::full(kind, locale), sample::bare(kind, locale)]) {
             let json = render(&view).blocks.to_string().replace("\\n", "\n");
             for (i, part) in json.split('`').enumerate() {

@@ -75,7 +75,7 @@ fn texts(most: usize) -> impl Strategy<Value = Vec<String>> {
 
 fn view() -> impl Strategy<Value = View> {
     let kind = prop::sample::select(Kind::ALL.to_vec());
-    let locale = prop::sample::select(vec![Locale::En, Locale::Ja]);
+    let locale = prop::sample::select(Locale::ALL.to_vec());
     let head = (kind, locale, text(), text(), texts(8), text(), maybe(), any::<bool>(), maybe());
     let place = (text(), maybe(), maybe(), maybe(), maybe(), text(), text(), text(), maybe());
     let actor = prop::option::of((text(), text(), maybe()));

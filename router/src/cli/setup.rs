@@ -7,7 +7,6 @@ use crate::{
     },
     decide::{
         config::Config,
-        playbook::Playbook,
         policy::{Policy, PolicyFile, UserFiles},
         show,
         written::Problem,
@@ -15,6 +14,7 @@ use crate::{
 };
 use findings_formatters::{Formatter, Texts, view::Locale};
 use std::{
+    collections::BTreeMap,
     fs, io,
     path::{Path, PathBuf},
 };
@@ -106,17 +106,23 @@ pub fn load(config: Option<&Path>, locale: Option<Locale>) -> Result<Setup, Vec<
     Ok(Setup { policy, formatter, texts, warnings })
 }
 
-/// Parses every text of every playbook, and tries those of the user's own that need no event on a sample finding, so that a misspelt
-/// field is found here and not at 3 a.m. (The shipped ones are tried on real events by the tests; here it would only cost time.)
+/// Parses the texts that will be shown, and every one of the user's own; tries those of the latter that need no event on a sample finding,
+/// so that a misspelt field is found here and not at 3 a.m. (The shipped ones are tried on real events by the tests; here it would only
+/// cost time.)
 fn load_texts(policy: &Policy, user: &UserFiles) -> Result<Texts, Vec<Problem>> {
-    let texts = policy.playbooks.iter().flat_map(Playbook::all_texts);
+    let (own, shipped): (Vec<_>, Vec<_>) =
+        policy.playbooks.iter().partition(|p| user.playbooks.iter().any(|file| file.path == p.file));
+    // Where there is no translation, English is the text of both languages.
+    let own: BTreeMap<String, &str> =
+        own.iter().flat_map(|p| Locale::ALL.into_iter().flat_map(|locale| p.named_texts(locale))).collect();
+    let shown = shipped.iter().flat_map(|p| p.named_texts(policy.config.locale));
+    let texts = shown.chain(own.iter().map(|(name, text)| (name.clone(), *text)));
     let texts = Texts::new(texts.map(|(name, text)| (name, text.to_owned())));
     let texts = texts.map_err(|errors| errors.iter().map(text_problem).collect::<Vec<_>>())?;
     let sample = show::sample_context();
-    let own = policy.playbooks.iter().filter(|p| user.playbooks.iter().any(|file| file.path == p.file));
-    let tried = own.flat_map(Playbook::all_texts).filter(|(_, text)| !text.contains("detail"));
+    let tried = own.iter().filter(|(_, text)| !text.contains("detail"));
     let problems: Vec<Problem> = tried
-        .filter_map(|(name, text)| texts.render(&name, text, &sample).err())
+        .filter_map(|(name, text)| texts.render(name, text, &sample).err())
         .map(|error| text_problem(&error))
         .collect();
     if problems.is_empty() { Ok(texts) } else { Err(problems) }

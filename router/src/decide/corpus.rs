@@ -132,7 +132,11 @@ fn every_source_has_a_fixture_and_every_pointer_of_it_resolves_in_some() {
 fn every_text_renders_in_both_languages_for_every_event_that_its_playbook_claims() {
     let policy = policy();
     let texts = Texts::new(
-        policy.playbooks.iter().flat_map(super::playbook::Playbook::all_texts).map(|(n, t)| (n, t.to_owned())),
+        policy
+            .playbooks
+            .iter()
+            .flat_map(|p| Locale::ALL.into_iter().flat_map(|locale| p.named_texts(locale)))
+            .map(|(n, t)| (n, t.to_owned())),
     )
     .unwrap();
     let mut wrong = BTreeSet::new();
@@ -140,7 +144,7 @@ fn every_text_renders_in_both_languages_for_every_event_that_its_playbook_claims
         let Verdict::Claimed(claim) = &judged.verdict else { return };
         let event = show::event_of(text, judged.element);
         for playbook in std::iter::once(&claim.playbook).chain(&claim.also).map(|i| &policy.playbooks[*i]) {
-            for locale in [Locale::En, Locale::Ja] {
+            for locale in Locale::ALL {
                 let context = show::context(&policy.config, locale, &judged.finding, claim, &event);
                 let told: &Told = playbook.texts(locale);
                 for (key, template) in told.named() {
