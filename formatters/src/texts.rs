@@ -1,46 +1,25 @@
 //! The texts of playbooks: title, why and next steps, written in Tera and rendered into plain, still untrusted text.
 //!
 //! There is no escaping here. What comes out goes into a [`View`](crate::View), and the card escapes it.
-use std::collections::HashMap;
-
 use serde_json::Value;
 use tera::{Context, Tera};
 
 use crate::error::TemplateError;
 use crate::filters;
 
-/// Renders texts; those it was made with are parsed once.
+/// Renders texts. Each is parsed when it is shown: there are thousands, and a router shows few of them.
 #[derive(Debug)]
-pub struct Texts {
-    tera: Tera,
-    sources: HashMap<String, String>,
-}
+pub struct Texts(Tera);
 
 impl Default for Texts {
     fn default() -> Self {
-        Self { tera: engine(), sources: HashMap::new() }
+        Self(engine())
     }
 }
 
 impl Texts {
-    /// Parses every text; `name` is what errors call it, for example `playbooks/x.toml tell.title`.
-    pub fn new(texts: impl IntoIterator<Item = (String, String)>) -> Result<Self, Vec<TemplateError>> {
-        let sources: HashMap<String, String> = texts.into_iter().filter(|(_, text)| is_template(text)).collect();
-        let mut made = Self { tera: engine(), sources };
-        // One batch: Tera looks at every template again whenever some are added.
-        if let Err(error) = made.tera.add_raw_templates(&made.sources) {
-            let mut errors: Vec<_> =
-                made.sources.iter().filter_map(|(name, text)| Self::check(name, text).err()).collect();
-            if errors.is_empty() {
-                errors = TemplateError::all_from(&error, "texts");
-            }
-            errors.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
-            return Err(errors);
-        }
-        Ok(made)
-    }
-
-    /// Whether one text can be parsed and knows its filters, at load. Lines count from the first line of the text.
+    /// Whether a text can be parsed and knows its filters, at load; `name` is what errors call it, for example
+    /// `playbooks/x.toml tell.title`. Lines count from the first line of the text.
     pub fn check(name: &str, text: &str) -> Result<(), TemplateError> {
         if !is_template(text) {
             return Ok(());
@@ -54,12 +33,7 @@ impl Texts {
             return Ok(text.to_owned());
         }
         let context = Context::from_serialize(context).map_err(|error| named(name, &error))?;
-        let rendered = if self.sources.get(name).is_some_and(|known| known == text) {
-            self.tera.render(name, &context)
-        } else {
-            self.tera.render_str(text, &context, false)
-        };
-        rendered.map_err(|error| named(name, &error))
+        self.0.render_str(text, &context, false).map_err(|error| named(name, &error))
     }
 }
 
@@ -93,11 +67,9 @@ mod tests {
     fn renders_without_escaping() {
         let context = json!({"resource": {"name": "<b> \"x\" & `y`"}});
         let text = "{{ resource.name }} is mining";
-        let texts = Texts::new([(NAME.to_owned(), text.to_owned())]).unwrap();
-        let wanted = "<b> \"x\" & `y` is mining";
-        assert_eq!(texts.render(NAME, text, &context).unwrap(), wanted);
-        assert_eq!(Texts::default().render("other", text, &context).unwrap(), wanted);
-        assert_eq!(texts.render("other", "Isolate it {now}", &context).unwrap(), "Isolate it {now}");
+        let texts = Texts::default();
+        assert_eq!(texts.render(NAME, text, &context).unwrap(), "<b> \"x\" & `y` is mining");
+        assert_eq!(texts.render(NAME, "Isolate it {now}", &context).unwrap(), "Isolate it {now}");
     }
 
     #[test]
@@ -131,7 +103,5 @@ mod tests {
             "{% if %}",
         ];
         insta::assert_snapshot!(rows.map(message).join("\n"));
-        let all = Texts::new(rows.iter().map(|text| (format!("p.toml {text}"), (*text).to_owned()))).unwrap_err();
-        assert_eq!(all.len(), 3);
     }
 }

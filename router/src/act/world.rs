@@ -26,7 +26,7 @@ use std::{
 };
 
 static FORMATTER: LazyLock<Formatter> = LazyLock::new(|| Formatter::new([]).unwrap());
-static TEXTS: LazyLock<Texts> = LazyLock::new(|| Texts::new([]).unwrap());
+static TEXTS: LazyLock<Texts> = LazyLock::new(Texts::default);
 
 /// What goes wrong with one call.
 #[derive(Clone, Copy, Debug, PartialEq)]

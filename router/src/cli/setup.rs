@@ -100,32 +100,28 @@ pub fn load(config: Option<&Path>, locale: Option<Locale>) -> Result<Setup, Vec<
     let user = UserFiles { sources, playbooks, runbooks };
     let policy = Policy::load(config, &user).map_err(|more| problems.extend(more)).ok();
     let (Some(policy), Some(formatter)) = (policy, formatter) else { return Err(problems) };
-    let texts = load_texts(&policy, &user).map_err(|more| problems.extend(more)).ok();
-    let Some(texts) = texts.filter(|_| problems.is_empty()) else { return Err(problems) };
+    problems.extend(wrong_texts(&policy, &user));
+    if !problems.is_empty() {
+        return Err(problems);
+    }
     let warnings = warnings(&policy);
-    Ok(Setup { policy, formatter, texts, warnings })
+    Ok(Setup { policy, formatter, texts: Texts::default(), warnings })
 }
 
-/// Parses the texts that will be shown, and every one of the user's own; tries those of the latter that need no event on a sample finding,
-/// so that a misspelt field is found here and not at 3 a.m. (The shipped ones are tried on real events by the tests; here it would only
-/// cost time.)
-fn load_texts(policy: &Policy, user: &UserFiles) -> Result<Texts, Vec<Problem>> {
-    let (own, shipped): (Vec<_>, Vec<_>) =
-        policy.playbooks.iter().partition(|p| user.playbooks.iter().any(|file| file.path == p.file));
+/// What is wrong with the texts of the user's own playbooks: all are parsed, and those that need no event are tried on a sample finding, so
+/// that a misspelt field is found here and not at 3 a.m. (The shipped ones are tried on real events by the tests; here it would only cost
+/// time.)
+fn wrong_texts(policy: &Policy, user: &UserFiles) -> Vec<Problem> {
+    let own = policy.playbooks.iter().filter(|p| user.playbooks.iter().any(|file| file.path == p.file));
     // Where there is no translation, English is the text of both languages.
     let own: BTreeMap<String, &str> =
-        own.iter().flat_map(|p| Locale::ALL.into_iter().flat_map(|locale| p.named_texts(locale))).collect();
-    let shown = shipped.iter().flat_map(|p| p.named_texts(policy.config.locale));
-    let texts = shown.chain(own.iter().map(|(name, text)| (name.clone(), *text)));
-    let texts = Texts::new(texts.map(|(name, text)| (name, text.to_owned())));
-    let texts = texts.map_err(|errors| errors.iter().map(text_problem).collect::<Vec<_>>())?;
-    let sample = show::sample_context();
-    let tried = own.iter().filter(|(_, text)| !text.contains("detail"));
-    let problems: Vec<Problem> = tried
-        .filter_map(|(name, text)| texts.render(name, text, &sample).err())
-        .map(|error| text_problem(&error))
-        .collect();
-    if problems.is_empty() { Ok(texts) } else { Err(problems) }
+        own.flat_map(|p| Locale::ALL.into_iter().flat_map(|locale| p.named_texts(locale))).collect();
+    let (texts, sample) = (Texts::default(), show::sample_context());
+    let tried = |name: &str, text: &str| match Texts::check(name, text) {
+        Ok(()) if !text.contains("detail") => texts.render(name, text, &sample).map(drop),
+        parsed => parsed,
+    };
+    own.iter().filter_map(|(name, text)| tried(name, text).err()).map(|error| text_problem(&error)).collect()
 }
 
 fn warnings(policy: &Policy) -> Vec<Problem> {
