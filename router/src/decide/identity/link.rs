@@ -10,7 +10,8 @@ use crate::values::{finding::Resource, text::percent_encode};
 /// The resource's page in the AWS console of its Region's partition; `None` where there is none that we know.
 pub fn console_link(resource: &Resource, account: &str, region: &str) -> Option<String> {
     let template = kinds::named(&resource.kind)?.link.as_deref()?;
-    let region_ok = !region.is_empty() && region.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-'));
+    // AWS Health says `global` for what is in no Region.
+    let region_ok = region.contains('-') && region.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-'));
     if resource.id.is_empty() || (template.contains("{region}") && !region_ok) {
         return None;
     }

@@ -133,6 +133,7 @@ fn links_lead_to_the_console_of_the_partition_and_are_encoded() {
         ("AwsLambdaFunction", "f|<@U1>", "eu-west-1", "https://console.aws.amazon.com/lambda/home?region=eu-west-1#/functions/f%7C%3C%40U1%3E"),
         ("AwsEc2Instance", "i-0abc", "", ""),
         ("AwsEc2Instance", "i-0abc", "x#y", ""),
+        ("AwsEc2Instance", "i-0abc", "global", ""),
         ("AwsIamPolicy", "no-arn-told", "us-east-1", ""),
         ("AwsS3Object", "no-key", "us-east-1", ""),
         ("AwsNoSuchKind", "x", "us-east-1", ""),
