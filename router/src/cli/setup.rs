@@ -7,6 +7,7 @@ use crate::{
     },
     decide::{
         config::Config,
+        playbook::Playbook,
         policy::{Policy, PolicyFile, UserFiles},
         show,
         written::Problem,
@@ -14,7 +15,6 @@ use crate::{
 };
 use findings_formatters::{Formatter, Texts, view::Locale};
 use std::{
-    collections::BTreeMap,
     fs, io,
     path::{Path, PathBuf},
 };
@@ -113,15 +113,13 @@ pub fn load(config: Option<&Path>, locale: Option<Locale>) -> Result<Setup, Vec<
 /// time.)
 fn wrong_texts(policy: &Policy, user: &UserFiles) -> Vec<Problem> {
     let own = policy.playbooks.iter().filter(|p| user.playbooks.iter().any(|file| file.path == p.file));
-    // Where there is no translation, English is the text of both languages.
-    let own: BTreeMap<String, &str> =
-        own.flat_map(|p| Locale::ALL.into_iter().flat_map(|locale| p.named_texts(locale))).collect();
     let (texts, sample) = (Texts::default(), show::sample_context());
     let tried = |name: &str, text: &str| match Texts::check(name, text) {
         Ok(()) if !text.contains("detail") => texts.render(name, text, &sample).map(drop),
         parsed => parsed,
     };
-    own.iter().filter_map(|(name, text)| tried(name, text).err()).map(|error| text_problem(&error)).collect()
+    let all = own.flat_map(Playbook::all_texts);
+    all.filter_map(|(name, text)| tried(&name, text).err()).map(|error| text_problem(&error)).collect()
 }
 
 fn warnings(policy: &Policy) -> Vec<Problem> {

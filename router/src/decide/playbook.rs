@@ -282,8 +282,7 @@ impl Playbook {
 
     /// Whether a text of it names the event itself, which then has to be read whole.
     pub fn shows_event(&self) -> bool {
-        let texts = [Some(&self.tell), self.tell_ja.as_ref()];
-        texts.into_iter().flatten().flat_map(Texts::named).any(|(_, text)| text.contains("detail"))
+        self.all_texts().any(|(_, text)| text.contains("detail"))
     }
 
     /// What messages call one of its texts: the file and the key.
@@ -292,9 +291,12 @@ impl Playbook {
         format!("{} ({language}.{key})", self.file)
     }
 
-    /// Every text of it in a language, with its name.
-    pub fn named_texts(&self, locale: Locale) -> impl Iterator<Item = (String, &str)> {
-        self.texts(locale).named().into_iter().map(move |(key, text)| (self.text_name(locale, &key), text))
+    /// Every text of it, in every language that it speaks, with its name.
+    pub fn all_texts(&self) -> impl Iterator<Item = (String, &str)> {
+        let languages = [Some((Locale::En, &self.tell)), self.tell_ja.as_ref().map(|ja| (Locale::Ja, ja))];
+        languages.into_iter().flatten().flat_map(move |(locale, tell)| {
+            tell.named().into_iter().map(move |(key, text)| (self.text_name(locale, &key), text))
+        })
     }
 
     /// Names every field that deciding touches (what is only shown is read later, when it is shown).
