@@ -55,9 +55,9 @@ impl Told<'_> {
         let (kind, id) = typed(told).unwrap_or((self.kind, told));
         let arn = Arn::parse(id).map(|arn| (id, arn)).or_else(|| self.arn.and_then(|a| Some((a, Arn::parse(a)?))));
         let (kind, id, called) = match arn.and_then(|(_, arn)| kinds::of_arn(&arn)) {
-            Some((kind, id, called)) => (kind.name.as_str().into(), id, called),
+            Some((kind, id, called)) => (kinds::shown_by(kind, &id).name.as_str().into(), id, called),
             None => match kinds::named(kind).or_else(|| kinds::of_prefix(id).filter(|_| kind.is_empty())) {
-                Some(kind) => (kind.name.as_str().into(), bare(kind, id)?.to_owned(), None),
+                Some(kind) => (kinds::shown_by(kind, id).name.as_str().into(), bare(kind, id)?.to_owned(), None),
                 None => (foreign(kind), id.to_owned(), None),
             },
         };

@@ -18,6 +18,7 @@ pub(super) struct Kind {
     arn: BTreeMap<String, Rule>,
     #[serde(default)]
     pub(super) prefix: Vec<String>,
+    among: Option<String>,
     #[serde(default)]
     pub(super) named: bool,
     #[serde(default)]
@@ -114,6 +115,12 @@ pub(super) fn named(told: &str) -> Option<&'static Kind> {
 pub(super) fn of_prefix(id: &str) -> Option<&'static Kind> {
     let starts = |prefix: &str| id.strip_prefix(prefix).is_some_and(|rest| !rest.is_empty());
     INDEX.prefixes.iter().find(|(prefix, _)| starts(prefix)).map(|(_, kind)| *kind)
+}
+
+/// The kind that the id shows, where reporters give it the type of another (`among`).
+pub(super) fn shown_by(kind: &'static Kind, id: &str) -> &'static Kind {
+    let hidden = |other: &Kind| other.among.as_deref() == Some(kind.name.as_str());
+    of_prefix(id).filter(|other| hidden(other)).unwrap_or(kind)
 }
 
 /// The kind of an ARN, the canonical id in it, and the name where both are in it.

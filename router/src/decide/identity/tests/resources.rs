@@ -47,6 +47,8 @@ const ROWS: &[(&str, &str, &str, &[&str])] = &[
     ("a kind that nobody listed is written like ASFF's", "config",
         r#"{"resourceType":"AWS::Foo::Bar","resourceId":"x"}"#, &["AwsFooBar x"]),
     ("a kind that is no kind is ASFF's Other", "config", r#"{"resourceType":"<b>","resourceId":"x"}"#, &["Other x"]),
+    ("a machine of one's own is no EC2 instance, whatever Systems Manager calls it", "config",
+        r#"{"resourceType":"AWS::SSM::ManagedInstanceInventory","resourceId":"mi-0a1b2c3d4e5f60718"}"#, &["AwsSsmManagedNode mi-0a1b2c3d4e5f60718"]),
     ("an ARN may tell the name beside the id", "config",
         r#"{"resourceType":"AWS::WAFv2::WebACL","resourceId":"arn:aws:wafv2:eu-west-1:111122223333:regional/webacl/shop/0-1"}"#, &["AwsWafv2WebAcl 0-1 name=shop"]),
     ("a type without an id is nothing", "config", r#"{"resourceType":"AWS::EC2::Instance","resourceId":" "}"#, &[]),
