@@ -16,6 +16,22 @@ use jiff::{SignedDuration, Timestamp};
 pub(crate) const ACCOUNT: &str = "111122223333";
 pub(crate) const INSTANCE: &str = "i-0123456789abcdef0";
 
+/// Numbers that look random: the same seed is the same run, on every machine.
+pub(crate) struct Dice(pub(crate) u64);
+
+impl Dice {
+    pub(crate) fn number(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+
+    pub(crate) fn roll(&mut self, sides: usize) -> usize {
+        usize::try_from(self.number() % sides as u64).unwrap_or_default()
+    }
+}
+
 /// So many seconds into the tests' day.
 pub(crate) fn at(seconds: i64) -> Timestamp {
     Timestamp::from_second(1_767_225_600 + seconds).unwrap()

@@ -3,7 +3,7 @@
 use super::world::{World, handle, now_or_never};
 use crate::{
     decide::policy::{Policy, UserFiles},
-    testing::config,
+    testing::{Dice, config},
     values::{
         action::{Action, NotifyMode, Outcome},
         severity::Severity,
@@ -37,33 +37,21 @@ struct Danger<'a> {
     event: &'a RawValue,
 }
 
-/// Numbers that look random, the same in every run.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0
-    }
-
-    fn uuid(&mut self) -> String {
-        let hex = format!("{:016x}{:016x}", self.roll(), self.roll());
-        format!("{}-{}-4{}-8{}-{}", &hex[..8], &hex[8..12], &hex[13..16], &hex[17..20], &hex[20..])
-    }
+fn uuid(dice: &mut Dice) -> String {
+    let hex = format!("{:016x}{:016x}", dice.number(), dice.number());
+    format!("{}-{}-4{}-8{}-{}", &hex[..8], &hex[8..12], &hex[13..16], &hex[17..20], &hex[20..])
 }
 
 /// A record of a call at a second of the day.
 fn record(call: &Call<'_>, second: u64, number: usize, dice: &mut Dice) -> String {
     let at = format!("{DAY}T{:02}:{:02}:{:02}Z", second / 3_600, second / 60 % 60, second % 60);
-    let hex = format!("{:016x}{:016x}", dice.roll(), dice.roll());
+    let hex = format!("{:016x}{:016x}", dice.number(), dice.number());
     let text = call.event.get().replace("{n}", &number.to_string()).replace("{hex8}", &hex[..8]);
     let text = text.replace("{hex17}", &hex[8..25]).replace("2026-06-15T00:00:00Z", &at);
     let mut pieces = text.split("{uuid}");
     let mut out = pieces.next().unwrap_or_default().to_owned();
     for piece in pieces {
-        _ = write!(out, "{}{piece}", dice.uuid());
+        _ = write!(out, "{}{piece}", uuid(dice));
     }
     out
 }
@@ -74,9 +62,9 @@ fn day() -> Vec<(u64, String, Option<&'static str>)> {
     for line in include_str!("day/calls.jsonl").lines() {
         let call: Call<'_> = serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"));
         // Evenly over the day, each call with a shift and a jitter of its own.
-        let (step, shift) = (SECONDS / call.per_day + 1, dice.roll() % SECONDS);
+        let (step, shift) = (SECONDS / call.per_day + 1, dice.number() % SECONDS);
         for i in 0..call.per_day {
-            let second = (i * SECONDS / call.per_day + shift + dice.roll() % step) % SECONDS;
+            let second = (i * SECONDS / call.per_day + shift + dice.number() % step) % SECONDS;
             number += 1;
             records.push((second, record(&call, second, number, &mut dice), None));
         }

@@ -157,16 +157,8 @@ pub fn render(texts: &Texts, locale: Locale, name: &str, text: &str, context: &V
         return rendered;
     }
     let mut nameless = context.clone();
-    nameless["actor"] =
-        json!({ "kind": "unknown", "id": "", "name": nobody(locale), "account": null, "source_ip": null });
+    nameless["actor"] = json!({ "kind": "unknown", "id": "", "name": findings_formatters::label(locale, "nobody"), "account": null, "source_ip": null });
     texts.render(name, text, &nameless).or(rendered)
-}
-
-fn nobody(locale: Locale) -> &'static str {
-    match locale {
-        Locale::En => "somebody",
-        Locale::Ja => "何者か",
-    }
 }
 
 /// What a message about an entry shows, as it stands; `was` is the severity before an escalation.

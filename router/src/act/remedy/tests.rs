@@ -6,7 +6,7 @@ use crate::{
         world::{Fault, World, handle, now_or_never, router},
     },
     decide::{policy::Policy, remediation::Refusal},
-    testing::{at, guardduty},
+    testing::{Dice, at, guardduty},
     values::entry::State,
 };
 use std::collections::BTreeSet;
@@ -217,18 +217,6 @@ fn status_events_that_come_late_twice_or_never_make_no_difference() {
     let (policy, world) = (policy(), World::default());
     let said = Said { execution: "somebody-elses".to_owned(), status: "Success".to_owned() };
     assert_eq!(now_or_never(router(&policy, (&world, &world, &world)).follow(&said, at(0))).unwrap(), Ok(None));
-}
-
-/// A small generator of its own: the same seed is the same run, on every machine.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, sides: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        usize::try_from(self.0 % sides as u64).unwrap_or_default()
-    }
 }
 
 /// Ten problems, two processes, every kind of fault, and people who click whatever there is; 100,000 steps. No attempt is

@@ -87,7 +87,7 @@ fn every_kind_has_a_word_in_every_language() {
     use findings_formatters::{Locale, word};
     let kinds = super::kinds::all().iter().map(|kind| kind.name.as_str());
     let nameless: Vec<_> = kinds
-        .flat_map(|kind| [(kind, Locale::En), (kind, Locale::Ja)])
+        .flat_map(|kind| Locale::ALL.map(|locale| (kind, locale)))
         .filter(|(kind, locale)| word(*locale, "resource", kind).is_none())
         .collect();
     assert!(nameless.is_empty(), "{nameless:?}");

@@ -2,32 +2,31 @@
 use super::*;
 use std::{
     collections::BTreeMap,
-    io::{BufRead, BufReader, Write as _},
+    io::{BufRead, BufReader},
     process::{Child, Command, Stdio},
     time::Duration,
 };
 
 /// Problems that the process writes, each again and again.
 const PROBLEMS: usize = 8;
+/// Names the ledger to the process of a test.
+const PATH: &str = "FINDINGS_ROUTER_TEST_LEDGER";
 
-/// This program again, as a process that does what one ignored test says, with the path on its input.
+/// This program again, as the process of a test: the same test, which is given a path.
 pub(super) fn process(mut command: Command, test: &str, path: &Path) -> Child {
     let test = format!("ends::ledger::embedded::tests::{test}");
-    command.args(["--exact", &test, "--ignored", "--nocapture", "--quiet"]);
-    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-    child.stdin.take().unwrap().write_all(path.to_str().unwrap().as_bytes()).unwrap();
-    child
+    command.args(["--exact", &test, "--nocapture", "--quiet"]).env(PATH, path);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap()
 }
 
 pub(super) fn this_program() -> PathBuf {
     std::env::current_exe().unwrap()
 }
 
-/// The path on the input; none when somebody runs the ignored tests by hand.
+/// The ledger of the process that a test started; none in the test itself.
+#[expect(clippy::disallowed_methods, reason = "a test and its process")]
 pub(super) fn path_given() -> Option<PathBuf> {
-    let mut path = String::new();
-    std::io::stdin().read_line(&mut path).ok()?;
-    (!path.is_empty()).then(|| path.into())
+    std::env::var_os(PATH).map(PathBuf::from)
 }
 
 /// What the process says of each write that it was told is durable.
@@ -76,11 +75,9 @@ pub(super) async fn is_whole(ledger: &Embedded, said: &BTreeMap<String, u64>) {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "the process that is killed"]
-async fn writer() {
-    let Some(path) = path_given() else { return };
-    let ledger = Arc::new(Embedded::open(&path).unwrap());
+/// What the process does until it is killed.
+async fn write_for_ever(path: &Path) {
+    let ledger = Arc::new(Embedded::open(path).unwrap());
     let tasks: Vec<_> = (0..PROBLEMS)
         .map(|problem| {
             let ledger = Arc::clone(&ledger);
@@ -98,12 +95,15 @@ async fn writer() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_at_any_moment_nothing_is_lost() {
+    if let Some(path) = path_given() {
+        return write_for_ever(&path).await;
+    }
     let (_folder, path) = place();
     let mut all = BTreeMap::new();
     for round in 0..6_u64 {
-        let mut child = process(Command::new(this_program()), "crash::writer", &path);
+        let mut child = process(Command::new(this_program()), "crash::killed_at_any_moment_nothing_is_lost", &path);
         let output = BufReader::new(child.stdout.take().unwrap());
         let listener = std::thread::spawn(move || said(output));
         std::thread::sleep(Duration::from_millis(150 + 37 * round));

@@ -118,11 +118,9 @@ async fn a_disk_that_fills_up_at_any_write_is_waited_for() {
     is_whole(&ledger, &BTreeMap::from([("0".to_owned(), durable)])).await;
 }
 
-#[tokio::test]
-#[ignore = "the process whose file may not grow"]
-async fn limited() {
-    let Some(path) = path_given() else { return };
-    let ledger = Embedded::open(&path).unwrap();
+/// What the process does whose file may not grow.
+async fn write_until_full(path: &Path) {
+    let ledger = Embedded::open(path).unwrap();
     let mut written = BTreeMap::new();
     for problem in 0.. {
         match ledger.put_entry(&version(problem, 0)).await {
@@ -145,10 +143,13 @@ async fn limited() {
 #[cfg(unix)]
 #[tokio::test]
 async fn a_file_that_may_not_grow_is_read_all_the_same() {
+    if let Some(path) = path_given() {
+        return write_until_full(&path).await;
+    }
     let (_folder, path) = place();
     let mut limited = Command::new("sh");
     limited.args(["-c", "trap '' XFSZ; ulimit -f 4096; exec \"$0\" \"$@\""]).arg(this_program());
-    let mut child = process(limited, "disk::limited", &path);
+    let mut child = process(limited, "disk::a_file_that_may_not_grow_is_read_all_the_same", &path);
     let mut said = said(BufReader::new(child.stdout.take().unwrap()));
     assert!(child.wait().unwrap().success(), "{said:?}");
     assert_eq!(said.remove("read-when-full"), Some(1), "it was read while it could not be written");
